@@ -1,0 +1,63 @@
+/**
+ * A schedule is a collective algorithm written down as data: which rank sends which chunks to which
+ * rank, in which round, and whether the receiver copies or reduces them.
+ *
+ * Schedules are made by pure functions (`algorithms/`). They lower to one `Program` per rank
+ * (`lower.ts`), which four independent readers take: the verifier (`verify.ts`), the cost model
+ * (`cost.ts`), the time model (`timing/`) and the engine that moves bytes (`node/hccl/engine.ts`).
+ * None of the four knows any algorithm.
+ */
+import type { CollectiveShape } from './collective.ts';
+
+export type Rank = number;
+
+/** `input` is never written out of place; in place it aliases `output` (see `collective.ts`). */
+export type BufferName = 'input' | 'output' | 'scratch';
+
+/** First chunk of a run of consecutive chunks in one of a rank's buffers. */
+export interface Place {
+  readonly buffer: BufferName;
+  readonly chunk: number;
+}
+
+/**
+ * One message of one round; `src === dst` is a local copy or reduction. Every transfer of a round
+ * reads the state the round began with.
+ *
+ * `copy`:   dst's `to` = src's `from`
+ * `reduce`: dst's `to` = src's `from` (+) dst's `operand`
+ */
+export interface Transfer {
+  readonly src: Rank;
+  readonly dst: Rank;
+  readonly from: Place;
+  readonly to: Place;
+  /** Number of consecutive chunks at both ends. */
+  readonly count: number;
+  readonly effect: 'copy' | 'reduce';
+  /** What the receiver reduces with; absent means `to` itself. Only with `reduce`. */
+  readonly operand?: Place;
+  /** Parallel lane that carries the transfer; 0 if absent. Lanes share no order but `depends`. */
+  readonly channel?: number;
+}
+
+export type Round = readonly Transfer[];
+
+export interface Schedule extends CollectiveShape {
+  /** Name in `table.ts`. */
+  readonly algorithm: string;
+  /**
+   * The rounds, made anew on every call so that large schedules need not be stored. Rounds are
+   * meaning, not barriers: nobody waits for all ranks between them.
+   */
+  rounds(): Iterable<Round>;
+}
+
+/** What every builder of `algorithms/` takes. */
+export interface ScheduleOptions {
+  readonly nranks: number;
+  /** Root of a rooted collective; 0 if absent, and ignored by the others. */
+  readonly root?: Rank;
+  /** Chunks of one contribution (see `CollectiveShape`); each builder has its default. */
+  readonly chunks?: number;
+}

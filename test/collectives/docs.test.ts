@@ -1,0 +1,35 @@
+/** `docs/algorithms.md` lists the algorithms that exist, and what it says of them is so. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { LATENCY_BOUND_BYTES, RING_MESSAGE_BYTES_MIN } from '../../collectives/tuner.ts';
+import { formatBytes } from '../../common/bytes.ts';
+import { CASES } from './support.ts';
+
+const TEXT = readFileSync(new URL('../../docs/algorithms.md', import.meta.url), 'utf8');
+
+describe('docs/algorithms.md', () => {
+  it('lists every row of the table, with its summary, and no other', () => {
+    const listed = [...TEXT.matchAll(/^\| `(\w+)` \| `(\w+)` \| (.+) \|$/gm)].map(
+      ([, collective, algorithm, summary]) => ({ collective, algorithm, summary }),
+    );
+    expect(listed).toEqual(
+      CASES.map(({ collective, algorithm, row }) => {
+        return { collective, algorithm, summary: row.summary };
+      }),
+    );
+  });
+
+  it('has a section for every algorithm', () => {
+    const sections = [...TEXT.matchAll(/^## .*\(`(\w+)` `(\w+)`\)$/gm)].map(
+      ([, algorithm, collective]) => `${algorithm} ${collective}`,
+    );
+    expect(sections.sort()).toEqual(
+      CASES.map(({ algorithm, collective }) => `${algorithm} ${collective}`).sort(),
+    );
+  });
+
+  it('names the thresholds that the tuner uses', () => {
+    expect(TEXT).toContain(formatBytes(LATENCY_BOUND_BYTES));
+    expect(TEXT).toContain(formatBytes(RING_MESSAGE_BYTES_MIN));
+  });
+});

@@ -1,0 +1,113 @@
+/**
+ * The cable. A transport keeps two directed links to each peer host and moves frames over them. It
+ * knows no queue pair, no memory region and no communicator; `FrameSink` (the NIC) does.
+ *
+ * Direction. The link A -> B carries A's requests and data to B. It is *dialled by B*, the receiver of
+ * the bulk data, so that bulk is never masked (RFC 6455 section 5.3 masks only client to server).
+ * Small replies of B to A's traffic (ACK, NAK) go back on the same link, as client frames.
+ *
+ * Order. Frames of one link, one way, arrive in order and whole, or the link goes down. When it comes
+ * up again it has a higher incarnation; what was in flight may be lost. Sequence numbers,
+ * acknowledgement and replay are the queue pair's business (`node/verbs`).
+ */
+import type { FrameHeader } from './frame.ts';
+
+export interface LinkAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Another host of the cluster; `nodeId` is unique over all hosts and all lives of a host. */
+export interface Peer {
+  readonly nodeId: string;
+  readonly address: LinkAddress;
+}
+
+/**
+ * `queued`: accepted, will be sent in order. `full`: nothing was accepted, wait for `writable`.
+ * `down`: nothing was accepted, the link is not up.
+ */
+export type SendOutcome = 'queued' | 'full' | 'down';
+
+/** Who takes what arrives: the NIC. All calls come from the event loop, one at a time. */
+export interface FrameSink {
+  /**
+   * A well-formed header with a payload has arrived on the link `peer -> here`; not one payload byte
+   * has been stored. Returns the views that the payload fills, in order, `payloadLength` bytes in all;
+   * `null` to have the payload dropped (then `landed` is not called for it).
+   */
+  place(nodeId: string, header: FrameHeader): readonly Uint8Array[] | null;
+  /** A frame is complete: its payload, if any, is in the views that `place` returned. */
+  landed(nodeId: string, header: FrameHeader): void;
+  /**
+   * The link here -> peer is up (for the first time, or again). The other link is independent: frames
+   * of the peer may land before this.
+   */
+  linkUp(nodeId: string): void;
+  /** The link here -> peer went down; the dialling side tries again for `REDIAL_MS`. */
+  linkDown(nodeId: string): void;
+  /**
+   * The peer cannot be reached, refused a dial, or has closed its links on purpose. Both links are
+   * closed and the peer is forgotten: only another `connect` starts anew. Once per `connect`, with
+   * or without a `linkDown` before it. `reason` is for people.
+   */
+  linkLost(nodeId: string, reason: string): void;
+  /** After `full`: half of the high-water mark is free again on the link here -> peer. */
+  writable(nodeId: string): void;
+  /**
+   * A peer or stranger (`undefined`) broke the protocol and its connection was closed, or a stranger's
+   * dial was refused. No memory has been touched.
+   */
+  protocolError(nodeId: string | undefined, reason: string): void;
+}
+
+/** Bytes and frames since the start, both directions of both links to one peer, `connect` or not. */
+export interface LinkCounters {
+  framesSent: number;
+  payloadBytesSent: number;
+  framesReceived: number;
+  payloadBytesReceived: number;
+  reconnects: number;
+}
+
+export interface Transport {
+  readonly provider: 'ws' | 'memory';
+  readonly nodeId: string;
+  /** Where peers dial this host. */
+  readonly address: LinkAddress;
+  /** Must be called once, before `connect`. Until then peers that dial are asked to try again. */
+  attach(sink: FrameSink): void;
+  /**
+   * Wants both links to `peer`: dials the link peer -> here, and expects the peer to dial
+   * here -> peer. Returns at once; `linkUp` or, after `CONNECT_MS`, `linkLost` follows. Idempotent.
+   * A host may connect to itself: such frames are copied inside the process.
+   */
+  connect(peer: Peer): void;
+  /**
+   * Closes both links to a peer; no further events about it. Frames that are still queued are
+   * dropped, their views are not read any more. Unknown peers are ignored.
+   */
+  disconnect(nodeId: string): void;
+  /**
+   * Sends a frame on the link here -> peer. The payload views are read when the socket takes them,
+   * not now: they must stay unchanged until the frame is acknowledged by the peer's queue pair.
+   * A header that breaks a rule of `docs/wire-protocol.md`, and a payload of another length than it
+   * says, are programmer errors.
+   */
+  send(nodeId: string, header: FrameHeader, payload: readonly Uint8Array[]): SendOutcome;
+  /**
+   * Sends a payload-less frame back on the link peer -> here (ACK, NAK). Never `full`: they are few,
+   * and a peer that leaves megabytes of them unread has its connection closed.
+   */
+  reply(nodeId: string, header: FrameHeader): SendOutcome;
+  counters(nodeId: string): LinkCounters;
+  /** Closes everything; resolves when no socket and no port is held any more. */
+  close(): Promise<void>;
+}
+
+/** How long a closed link is redialled. Whether the host is dead is the coordinator's verdict. */
+export const REDIAL_MS = 500;
+/** How long the first connection to a peer may take. */
+export const CONNECT_MS = 5_000;
+/** Bytes queued on one link above which `send` answers `full`. */
+export const LINK_HIGH_WATER_BYTES = 4 * 1024 * 1024;

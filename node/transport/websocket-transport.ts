@@ -1,0 +1,126 @@
+/**
+ * Provider `ws`: links are WebSocket connections (RFC 6455) between hosts. Every frame is valid
+ * RFC 6455; an ordinary client that knows the handshake can read a link.
+ */
+import type { WebSocket } from 'ws';
+import { assert } from '../../common/assert.ts';
+import { type Deferred, deferred } from '../../common/deferred.ts';
+import { HlsimError } from '../../common/errors.ts';
+import type { Scheduler } from '../../common/scheduler.ts';
+import { type HandshakeInit, NODE_ID_PATTERN, TOKEN_PATTERN } from './link-handshake.ts';
+import type {
+  DialledConnection,
+  DialledEnd,
+  DialRequest,
+  LinkDoor,
+  LinkMedium,
+} from './link-medium.ts';
+import { LinkTransport } from './link-transport.ts';
+import type { LinkAddress, Transport } from './transport.ts';
+import { dialWebSocket } from './websocket-dialer.ts';
+import { WebSocketListener } from './websocket-listener.ts';
+
+export interface WebSocketTransportInit {
+  /** Unique over all hosts and all lives of a host; letters, digits, `_ . : -`. */
+  readonly nodeId: string;
+  /** Where to listen; port 0 takes any free one. */
+  readonly bind: LinkAddress;
+  /** Host name or address that peers dial; needed if `bind.host` is a wildcard. */
+  readonly advertiseHost?: string;
+  /** Shared by the cluster; a dial without it is refused. Without one, everybody is let in. */
+  readonly token?: string;
+  readonly scheduler: Scheduler;
+  /** Default `LINK_HIGH_WATER_BYTES`. */
+  readonly highWaterBytes?: number;
+}
+
+const WILDCARD_HOSTS: ReadonlySet<string> = new Set(['0.0.0.0', '::', '']);
+
+/**
+ * Listens for links. Throws `HLSIM_PORT_IN_USE` if the port is taken, `HLSIM_CONFIG` if the address
+ * cannot be bound, or advertised, or if the token cannot travel in a header.
+ */
+export async function createWebSocketTransport(init: WebSocketTransportInit): Promise<Transport> {
+  const { nodeId, bind, token, scheduler, highWaterBytes } = init;
+  assert(NODE_ID_PATTERN.test(nodeId), `Expected a node id like ${NODE_ID_PATTERN}`);
+  if (token !== undefined && !TOKEN_PATTERN.test(token)) {
+    throw new HlsimError(
+      'HLSIM_CONFIG',
+      'Expected a cluster token of 1 to 1024 visible ASCII characters but found others: choose another token',
+    );
+  }
+  const advertiseHost = advertisedHost(init);
+  const handshake: HandshakeInit = { nodeId, token };
+  const listener = new WebSocketListener(handshake);
+  const { port } = await listener.bind(bind);
+  const address = { host: advertiseHost, port };
+  return new LinkTransport({
+    nodeId,
+    scheduler,
+    medium: new WebSocketMedium(address, listener, handshake, scheduler),
+    ...(highWaterBytes === undefined ? {} : { highWaterBytes }),
+  });
+}
+
+function advertisedHost(init: WebSocketTransportInit): string {
+  const host = init.advertiseHost ?? init.bind.host;
+  if (!WILDCARD_HOSTS.has(host)) return host;
+  throw new HlsimError(
+    'HLSIM_CONFIG',
+    `Expected an address that peers can dial but found ${host === '' ? 'none' : host}: name a host to advertise`,
+  );
+}
+
+class WebSocketMedium implements LinkMedium {
+  readonly provider = 'ws';
+  readonly address: LinkAddress;
+  readonly #listener: WebSocketListener;
+  readonly #handshake: HandshakeInit;
+  readonly #scheduler: Scheduler;
+  /** Sockets of dials, until they are gone. */
+  readonly #dialled = new Set<WebSocket>();
+  #lastReleased: Deferred<void> | undefined;
+
+  constructor(
+    address: LinkAddress,
+    listener: WebSocketListener,
+    handshake: HandshakeInit,
+    scheduler: Scheduler,
+  ) {
+    this.address = address;
+    this.#listener = listener;
+    this.#handshake = handshake;
+    this.#scheduler = scheduler;
+  }
+
+  listen(door: LinkDoor): void {
+    this.#listener.open(door);
+  }
+
+  dial(request: DialRequest, end: DialledEnd): DialledConnection {
+    return dialWebSocket(
+      {
+        handshake: this.#handshake,
+        scheduler: this.#scheduler,
+        opening: (socket) => this.#dialled.add(socket),
+        released: (socket) => this.#released(socket),
+      },
+      request,
+      end,
+    );
+  }
+
+  async close(): Promise<void> {
+    const accepted = this.#listener.close();
+    if (this.#dialled.size > 0) {
+      this.#lastReleased = deferred<void>();
+      await this.#lastReleased.promise;
+    }
+    await accepted;
+  }
+
+  #released(socket: WebSocket): void {
+    this.#dialled.delete(socket);
+    if (this.#dialled.size === 0) this.#lastReleased?.resolve();
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * What a user program submits to a device, as serialisable values. Addresses are device virtual
+ * addresses (of `hlthunk_device_memory_map`, `hlthunk_host_memory_map`, `hlthunk_import_dmabuf_fd`).
+ */
+import type { KernelName } from './kernels/table.ts';
+
+/** The DMA engine copies `bytes` bytes. The ranges must not overlap. */
+export interface DmaJob {
+  readonly kind: 'dma';
+  readonly source: number;
+  readonly destination: number;
+  readonly bytes: number;
+}
+
+/** A whole tensor of 4-byte elements in device memory. */
+export interface Tensor {
+  readonly address: number;
+  readonly bytes: number;
+}
+
+/** A TPC kernel; tensors and scalars in the order of its row in `kernels/table.ts`. */
+export interface KernelJob {
+  readonly kind: 'kernel';
+  readonly kernel: KernelName;
+  readonly tensors: readonly Tensor[];
+  readonly scalars: readonly number[];
+}
+
+export type Job = DmaJob | KernelJob;
+
+/** HL_MAX_JOBS_PER_CS */
+export const JOBS_PER_CS_MAX = 512;
+/** HL_MAX_PENDING_CS: submissions in flight; one more fails with EAGAIN. */
+export const CS_IN_FLIGHT_MAX = 64;
+
+/**
+ * COMPLETED: every job ran. BUSY: not yet, and the caller did not want to wait. TIMEDOUT: not yet, and
+ * the wait's time is over. ABORTED: a job failed (its memory went away) or the device file closed.
+ */
+export type CsStatus = 'COMPLETED' | 'BUSY' | 'TIMEDOUT' | 'ABORTED';
+
+/** Longest wait for a submission that can be asked for, in microseconds: the CS timeout of a Gaudi. */
+export const CS_WAIT_TIMEOUT_MAX_US = 600_000_000;

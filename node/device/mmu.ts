@@ -1,0 +1,184 @@
+/**
+ * Device virtual addresses of one context. Three kinds of memory have them: the device's own DRAM, the
+ * user's memory on the host (through the PMMU), and dma-bufs of other devices. Each mapping is one
+ * block of virtual addresses; nothing translates across two.
+ */
+
+import { GiB } from '../../common/bytes.ts';
+import type { Errno } from '../../common/errno.ts';
+import { roundUp } from '../../common/math.ts';
+import type { DmaBufAttachment, SgTable } from '../dmabuf/dma-buf.ts';
+import { DRAM_PAGE_BYTES } from './hbm.ts';
+import { RangeAllocator } from './range-allocator.ts';
+
+/** Page of the host, of the PMMU, and unit of dma-buf export. */
+export const PAGE_SIZE = 4096;
+
+/** Virtual addresses of device DRAM, and of everything that is reached over PCIe. */
+export const DRAM_VA_BASE = 0x1000_0000_0000;
+export const HOST_VA_BASE = 0x2000_0000_0000;
+const VA_SPACE_BYTES = 1024 * GiB;
+
+/** Mappings of one context; one more is ENOMEM. */
+export const MAPPINGS_MAX = 65536;
+
+interface MappingBase {
+  readonly virtualAddress: number;
+  readonly bytes: number;
+  state: 'mapped' | 'unmapped';
+}
+
+/** An allocation of this device. */
+export interface DramMapping extends MappingBase {
+  readonly kind: 'dram';
+  readonly handle: number;
+  /** Offset in the device's memory. */
+  readonly offset: number;
+  /** Live dma-bufs made from it. */
+  exports: number;
+}
+
+/** A range of the user's memory. */
+export interface HostMapping extends MappingBase {
+  readonly kind: 'host';
+  readonly view: Uint8Array;
+}
+
+/** A dma-buf, reached through the segments of its mapping and nothing else. */
+export interface ImportMapping extends MappingBase {
+  readonly kind: 'import';
+  readonly attachment: DmaBufAttachment;
+  readonly table: SgTable;
+}
+
+export type Mapping = DramMapping | HostMapping | ImportMapping;
+
+/** A range inside one mapping. */
+export interface MappedRange {
+  readonly mapping: Mapping;
+  /** Bytes from the mapping's start. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export interface AddressHint {
+  /** 0: none. */
+  readonly address: number;
+  /** HL_MEM_FORCE_HINT: EINVAL rather than another address. */
+  readonly force: boolean;
+}
+
+export const NO_HINT: AddressHint = { address: 0, force: false };
+
+export class Mmu {
+  readonly #dramAddresses = new RangeAllocator(DRAM_VA_BASE, DRAM_VA_BASE + VA_SPACE_BYTES);
+  readonly #hostAddresses = new RangeAllocator(HOST_VA_BASE, HOST_VA_BASE + VA_SPACE_BYTES);
+  readonly #mappings = new Map<number, Mapping>();
+  /** Start addresses, ascending. */
+  readonly #starts: number[] = [];
+  /** Start of the block of virtual addresses of each mapping. */
+  readonly #blocks = new Map<Mapping, number>();
+
+  get mappings(): readonly Mapping[] {
+    return [...this.#mappings.values()];
+  }
+
+  mapDram(
+    dram: Pick<DramMapping, 'handle' | 'offset' | 'bytes'>,
+    hint: AddressHint,
+  ): DramMapping | Errno {
+    const block = this.#allocateDram(dram.bytes, hint);
+    if (typeof block !== 'number') return block;
+    const state = 'mapped' as const;
+    return this.#add({ kind: 'dram', ...dram, virtualAddress: block, state, exports: 0 }, block);
+  }
+
+  /** The address keeps the user address's place in its page, as a PMMU mapping does. */
+  mapHost(view: Uint8Array, userAddress: number): HostMapping | Errno {
+    const inPage = userAddress % PAGE_SIZE;
+    const block = this.#allocateHost(inPage + view.byteLength);
+    if (typeof block !== 'number') return block;
+    const virtualAddress = block + inPage;
+    const bytes = view.byteLength;
+    return this.#add({ kind: 'host', view, virtualAddress, bytes, state: 'mapped' }, block);
+  }
+
+  mapImport(attachment: DmaBufAttachment, table: SgTable, bytes: number): ImportMapping | Errno {
+    const block = this.#allocateHost(bytes);
+    if (typeof block !== 'number') return block;
+    const state = 'mapped' as const;
+    return this.#add(
+      { kind: 'import', attachment, table, virtualAddress: block, bytes, state },
+      block,
+    );
+  }
+
+  /** The mapping that starts at exactly this address. */
+  mappingAt(virtualAddress: number): Mapping | undefined {
+    return this.#mappings.get(virtualAddress);
+  }
+
+  /** The mapping that contains this address. */
+  mappingContaining(virtualAddress: number): Mapping | undefined {
+    const index = this.#firstAbove(virtualAddress) - 1;
+    const mapping = this.#mappings.get(this.#starts[index] ?? -1);
+    if (mapping === undefined) return undefined;
+    return virtualAddress < mapping.virtualAddress + mapping.bytes ? mapping : undefined;
+  }
+
+  /** EFAULT unless all of [virtualAddress, virtualAddress + bytes) lies in one mapping. */
+  translate(virtualAddress: number, bytes: number): MappedRange | Errno {
+    const mapping = this.mappingContaining(virtualAddress);
+    if (mapping === undefined) return 'EFAULT';
+    const offset = virtualAddress - mapping.virtualAddress;
+    if (offset + bytes > mapping.bytes) return 'EFAULT';
+    return { mapping, offset, bytes };
+  }
+
+  /** Takes the mapping out; ranges translated before see its state change. */
+  remove(mapping: Mapping): void {
+    const block = this.#blocks.get(mapping);
+    if (block === undefined) return;
+    mapping.state = 'unmapped';
+    this.#blocks.delete(mapping);
+    this.#mappings.delete(mapping.virtualAddress);
+    this.#starts.splice(this.#firstAbove(mapping.virtualAddress) - 1, 1);
+    const addresses = mapping.kind === 'dram' ? this.#dramAddresses : this.#hostAddresses;
+    addresses.free(block);
+  }
+
+  #allocateDram(bytes: number, hint: AddressHint): number | Errno {
+    if (this.#mappings.size >= MAPPINGS_MAX) return 'ENOMEM';
+    if (hint.address !== 0) {
+      const isAligned = hint.address % DRAM_PAGE_BYTES === 0;
+      const block = isAligned ? this.#dramAddresses.allocateAt(hint.address, bytes) : 'EINVAL';
+      if (typeof block === 'number') return block;
+      if (hint.force) return 'EINVAL';
+    }
+    return this.#dramAddresses.allocate(bytes, DRAM_PAGE_BYTES);
+  }
+
+  #allocateHost(bytes: number): number | Errno {
+    if (this.#mappings.size >= MAPPINGS_MAX) return 'ENOMEM';
+    return this.#hostAddresses.allocate(roundUp(bytes, PAGE_SIZE), PAGE_SIZE);
+  }
+
+  #add<M extends Mapping>(mapping: M, block: number): M {
+    this.#starts.splice(this.#firstAbove(mapping.virtualAddress), 0, mapping.virtualAddress);
+    this.#mappings.set(mapping.virtualAddress, mapping);
+    this.#blocks.set(mapping, block);
+    return mapping;
+  }
+
+  /** Index of the first start address above `address`. */
+  #firstAbove(address: number): number {
+    let low = 0;
+    let high = this.#starts.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#starts[middle] as number) <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Checks a job at submission and binds it to the memory it names. What is wrong with a job shows here,
+ * before anything runs; what can go wrong later is only that its memory went away.
+ */
+import type { Errno } from '../../common/errno.ts';
+import type { Hbm } from './hbm.ts';
+import type { DmaJob, Job, KernelJob, Tensor } from './job.ts';
+import type { KernelSet } from './kernels/kernels.ts';
+import {
+  argumentsOf,
+  KERNELS,
+  type KernelRow,
+  type ScalarType,
+  type TensorAccess,
+} from './kernels/table.ts';
+import { copyBytes, mappedBytes } from './mapped-bytes.ts';
+import type { MappedRange, Mmu } from './mmu.ts';
+
+/** Where a job's addresses lead and what carries it out. */
+export interface JobMemory {
+  readonly hbm: Hbm;
+  readonly mmu: Mmu;
+  readonly kernels: KernelSet;
+}
+
+export interface PreparedJob {
+  readonly ranges: readonly MappedRange[];
+  /** EIO, and nothing is done, if a range's mapping went away. */
+  run(): Errno | undefined;
+}
+
+/** EINVAL: the job makes no sense. EFAULT: an address is not the caller's to use. */
+export function prepareJob(memory: JobMemory, job: Job): PreparedJob | Errno {
+  return job.kind === 'dma' ? prepareDma(memory, job) : prepareKernel(memory, job);
+}
+
+function prepareDma({ hbm, mmu }: JobMemory, job: DmaJob): PreparedJob | Errno {
+  const { source, destination, bytes } = job;
+  if (overlap(source, bytes, destination, bytes)) return 'EINVAL';
+  const from = mmu.translate(source, bytes);
+  if (typeof from === 'string') return from;
+  const to = mmu.translate(destination, bytes);
+  if (typeof to === 'string') return to;
+  return {
+    ranges: [from, to],
+    run() {
+      const sourceBytes = mappedBytes(hbm, from);
+      if (typeof sourceBytes === 'string') return sourceBytes;
+      const destinationBytes = mappedBytes(hbm, to);
+      if (typeof destinationBytes === 'string') return destinationBytes;
+      copyBytes(destinationBytes, sourceBytes);
+      return undefined;
+    },
+  };
+}
+
+/** A tensor in the device's own memory. */
+interface BoundTensor {
+  readonly access: TensorAccess;
+  readonly range: MappedRange;
+  /** Offset in the device's memory, a multiple of 4. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+function prepareKernel({ mmu, kernels }: JobMemory, job: KernelJob): PreparedJob | Errno {
+  const row: KernelRow = KERNELS[job.kernel];
+  const accesses = Object.values(row.tensors);
+  if (job.tensors.length !== accesses.length) return 'EINVAL';
+  if (!scalarsFit(Object.values(row.scalars), job.scalars)) return 'EINVAL';
+  const tensors: BoundTensor[] = [];
+  for (const [index, access] of accesses.entries()) {
+    const tensor = bindTensor(mmu, job.tensors[index], access);
+    if (typeof tensor === 'string') return tensor;
+    tensors.push(tensor);
+  }
+  if (!sizesFit(row, job.scalars, tensors) || !placesFit(row, tensors)) return 'EINVAL';
+  const count = (tensors[0]?.bytes ?? 0) / 4;
+  const offsets = tensors.map(({ offset }) => offset);
+  const ranges = tensors.map(({ range }) => range);
+  const kernelArguments = argumentsOf(row, offsets, job.scalars, count);
+  return {
+    ranges,
+    run() {
+      if (ranges.some(({ mapping }) => mapping.state !== 'mapped')) return 'EIO';
+      kernels[job.kernel](...kernelArguments);
+      return undefined;
+    },
+  };
+}
+
+/** EFAULT for an address outside device memory: a kernel sees its own device alone. */
+function bindTensor(
+  mmu: Mmu,
+  tensor: Tensor | undefined,
+  access: TensorAccess,
+): BoundTensor | Errno {
+  if (tensor === undefined || tensor.bytes % 4 !== 0) return 'EINVAL';
+  const range = mmu.translate(tensor.address, tensor.bytes);
+  if (typeof range === 'string') return range;
+  if (range.mapping.kind !== 'dram') return 'EFAULT';
+  const offset = range.mapping.offset + range.offset;
+  if (offset % 4 !== 0) return 'EINVAL';
+  return { access, range, offset, bytes: tensor.bytes };
+}
+
+function scalarsFit(types: readonly ScalarType[], scalars: readonly number[]): boolean {
+  if (scalars.length !== types.length) return false;
+  return types.every((type, index) => {
+    const scalar = scalars[index] ?? Number.NaN;
+    if (type === 'f32') return true;
+    const limit = type === 'bool' ? 2 : 2 ** 32;
+    return Number.isInteger(scalar) && scalar >= 0 && scalar < limit;
+  });
+}
+
+function sizesFit(
+  row: KernelRow,
+  scalars: readonly number[],
+  tensors: readonly BoundTensor[],
+): boolean {
+  const sizes = row.sizes(scalars, (tensors[0]?.bytes ?? 0) / 4);
+  return sizes?.every((elements, index) => tensors[index]?.bytes === elements * 4) ?? false;
+}
+
+/** A written tensor is disjoint from all others, or, for a kernel that allows it, is one it reads. */
+function placesFit(row: KernelRow, tensors: readonly BoundTensor[]): boolean {
+  return tensors.every((one, index) =>
+    tensors.slice(index + 1).every((other) => {
+      if (one.access === 'read' && other.access === 'read') return true;
+      if (!overlap(one.offset, one.bytes, other.offset, other.bytes)) return true;
+      const isSame = one.offset === other.offset && one.bytes === other.bytes;
+      return row.inPlace && isSame && (one.access === 'read' || other.access === 'read');
+    }),
+  );
+}
+
+function overlap(a: number, aBytes: number, b: number, bBytes: number): boolean {
+  return aBytes > 0 && bBytes > 0 && a < b + bBytes && b < a + aBytes;
+}

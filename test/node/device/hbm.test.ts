@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { DRAM_PAGE_BYTES, Hbm } from '../../../node/device/hbm.ts';
+
+const PAGE = DRAM_PAGE_BYTES;
+
+describe('Hbm', () => {
+  it('never gives offset 0, gives every byte, and then ENOMEM', () => {
+    const hbm = new Hbm(4 * PAGE);
+    const offsets = [1, 2, 3, 4].map(() => hbm.allocate(PAGE, PAGE));
+    expect(offsets).toEqual([PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE]);
+    expect(hbm.allocate(PAGE, PAGE)).toBe('ENOMEM');
+    expect(hbm.allocatedBytes).toBe(hbm.bytes);
+  });
+
+  it('keeps the import aperture beside the memory that can be allocated', () => {
+    const hbm = new Hbm(2 * PAGE, 3 * PAGE);
+    expect(hbm.allocate(3 * PAGE, PAGE)).toBe('ENOMEM');
+    expect(hbm.memory.buffer.byteLength).toBe(6 * PAGE);
+    expect(hbm.view(hbm.apertureOffset, hbm.apertureBytes).byteLength).toBe(3 * PAGE);
+  });
+
+  it('zeroes what was handed out since the last scrub', () => {
+    const hbm = new Hbm(4 * PAGE);
+    hbm.allocate(PAGE, PAGE);
+    const offset = hbm.allocate(2 * PAGE, PAGE) as number;
+    hbm.view(offset, 2 * PAGE).fill(7);
+    expect(() => hbm.scrub()).toThrow('Expected no allocation');
+    hbm.free(PAGE);
+    hbm.free(offset);
+    hbm.scrub();
+    expect(hbm.view(PAGE, 4 * PAGE).every((byte) => byte === 0)).toBe(true);
+  });
+
+  it.each([
+    [0, 0],
+    [PAGE + 1, 0],
+    [65535 * PAGE, 0],
+    [PAGE, 65534 * PAGE],
+    [PAGE, -PAGE],
+    [Number.NaN, 0],
+  ])('refuses sizes that no memory can have: %d and %d', (bytes, aperture) => {
+    expect(() => new Hbm(bytes, aperture)).toThrow(
+      expect.objectContaining({ code: 'HLSIM_CONFIG' }),
+    );
+  });
+});

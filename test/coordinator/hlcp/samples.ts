@@ -1,0 +1,100 @@
+/** One valid message of every type and direction; the tests of codec and document walk over them. */
+import type {
+  ClientToCoordinator,
+  CoordinatorToClient,
+  CoordinatorToHost,
+  HostToCoordinator,
+} from '../../../coordinator/hlcp/messages.ts';
+
+type ByType<Message extends { readonly type: string }> = {
+  readonly [Type in Message['type']]: Extract<Message, { type: Type }>;
+};
+
+const failure = { code: 'HLSIM_RENDEZVOUS', message: 'Expected 2 ranks but found 1' };
+const comm = { jobId: 'j1', uniqueId: 'u1', epoch: 3 };
+const member = {
+  rank: 1,
+  nodeId: 'n1',
+  endpoint: Uint8Array.of(1, 2, 255),
+  slots: { address: 2 ** 40, rkey: '9007199254740993', bytes: 65_536 },
+};
+const link = { host: '10.0.0.7', port: 40_001 };
+const host = { index: 0, nodeId: 'n1', hostname: 'box', pid: 12, devices: 2, link };
+const spec = {
+  program: '/home/me/training.js',
+  arguments: ['--epochs', '3', ''],
+  environment: { LANG: 'de_DE.UTF-8' },
+};
+const output = {
+  type: 'HLCP_JOB_OUTPUT',
+  jobId: 'j1',
+  rank: 1,
+  stream: 'stderr',
+  text: 'größer 🙂\n',
+} as const;
+const report = { type: 'HLCP_JOB_REPORT', jobId: 'j1', rank: 0, json: '{"loss":0.5}' } as const;
+const hostLost = {
+  type: 'HLCP_HOST_LOST',
+  epoch: 1,
+  nodeId: 'n2',
+  hostname: 'box2',
+  ranks: [2, 3],
+  reason: 'silent',
+} satisfies CoordinatorToHost;
+const shutdown = { type: 'HLCP_SHUTDOWN', reason: 'asked' } as const;
+const refused = { type: 'HLCP_REFUSED', failure } as const;
+
+export const HOST_MESSAGES: ByType<HostToCoordinator> = {
+  HLCP_RANK_DATA: {
+    type: 'HLCP_RANK_DATA',
+    version: 1,
+    nodeId: 'n1',
+    hostname: 'box',
+    pid: 12,
+    devices: 2,
+    hbmBytes: 2 ** 35,
+    link,
+  },
+  HLCP_HEARTBEAT: { type: 'HLCP_HEARTBEAT', sequence: 7 },
+  HLCP_COMM_DATA: { type: 'HLCP_COMM_DATA', ...comm, nranks: 2, member },
+  HLCP_COMM_ERROR: { type: 'HLCP_COMM_ERROR', ...comm, rank: 1, failure },
+  HLCP_SYNC: { type: 'HLCP_SYNC', jobId: 'j1', sequence: 0, rank: 1 },
+  HLCP_STORE_SET: { type: 'HLCP_STORE_SET', jobId: 'j1', key: 'k', value: '' },
+  HLCP_STORE_GET: { type: 'HLCP_STORE_GET', jobId: 'j1', key: 'k', requestId: 4 },
+  HLCP_JOB_OUTPUT: output,
+  HLCP_JOB_REPORT: report,
+  HLCP_RANK_EXIT: { type: 'HLCP_RANK_EXIT', jobId: 'j1', rank: 1, exitCode: -1, failure },
+};
+
+export const TO_HOST_MESSAGES: ByType<CoordinatorToHost> = {
+  HLCP_ACCEPTED: { type: 'HLCP_ACCEPTED', expectedHosts: 4 },
+  HLCP_WORLD: { type: 'HLCP_WORLD', epoch: 1, hosts: [host, { ...host, index: 1, nodeId: 'n2' }] },
+  HLCP_HEARTBEAT_ACK: { type: 'HLCP_HEARTBEAT_ACK', sequence: 7 },
+  HLCP_JOB_START: { type: 'HLCP_JOB_START', jobId: 'j1', attempt: 0, spec, nranks: 4 },
+  HLCP_JOB_STOP: { type: 'HLCP_JOB_STOP', jobId: 'j1', reason: 'rank 1 failed' },
+  HLCP_COMM_READY: { type: 'HLCP_COMM_READY', ...comm, members: [{ ...member, rank: 0 }, member] },
+  HLCP_COMM_FAILED: { type: 'HLCP_COMM_FAILED', ...comm, failure },
+  HLCP_SYNC_DONE: { type: 'HLCP_SYNC_DONE', jobId: 'j1', sequence: 0 },
+  HLCP_STORE_VALUE: { type: 'HLCP_STORE_VALUE', jobId: 'j1', requestId: 4, value: 'v' },
+  HLCP_HOST_LOST: hostLost,
+  HLCP_SHUTDOWN: shutdown,
+  HLCP_REFUSED: refused,
+};
+
+export const CLIENT_MESSAGES: ByType<ClientToCoordinator> = {
+  HLCP_CLIENT_HELLO: { type: 'HLCP_CLIENT_HELLO', version: 1 },
+  HLCP_JOB_SUBMIT: { type: 'HLCP_JOB_SUBMIT', spec, hosts: 4, joinTimeoutMs: 30_000 },
+  HLCP_JOB_CANCEL: { type: 'HLCP_JOB_CANCEL', jobId: 'j1' },
+  HLCP_CLUSTER_SHUTDOWN: { type: 'HLCP_CLUSTER_SHUTDOWN' },
+};
+
+export const TO_CLIENT_MESSAGES: ByType<CoordinatorToClient> = {
+  HLCP_CLIENT_WELCOME: { type: 'HLCP_CLIENT_WELCOME', expectedHosts: 4 },
+  HLCP_JOB_ACCEPTED: { type: 'HLCP_JOB_ACCEPTED', jobId: 'j1', attempt: 0, hosts: [host] },
+  HLCP_JOB_OUTPUT: output,
+  HLCP_JOB_REPORT: report,
+  HLCP_JOB_DONE: { type: 'HLCP_JOB_DONE', jobId: 'j1', exitCode: 3, failure },
+  HLCP_HOST_LOST: hostLost,
+  HLCP_SHUTDOWN: shutdown,
+  HLCP_REFUSED: refused,
+};

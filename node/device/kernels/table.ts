@@ -38,6 +38,12 @@ export const KERNELS = {
     scalars: {},
     sizes: (_, count) => [count, count, count],
   },
+  reduce_sum_i32: {
+    ...COUNTED,
+    tensors: { dst: 'write', a: 'read', b: 'read' },
+    scalars: {},
+    sizes: (_, count) => [count, count, count],
+  },
   fill_f32: {
     ...COUNTED,
     tensors: { dst: 'write' },

@@ -1,7 +1,7 @@
-// Elementwise float32 kernels. Pointers are byte offsets in the device's memory; `count` is in elements.
+// Elementwise kernels of four-byte elements. Pointers are byte offsets in the device's memory; `count` is in elements.
 // The written tensor may be the same as a read one: every element is read before it is written.
 
-/** Bytes of a float32 and of a vector of four. */
+/** Bytes of an element and of a vector of four. */
 const F32: usize = 4;
 const V128: usize = 16;
 
@@ -26,6 +26,17 @@ export function reduce_sum_f32(dst: usize, a: usize, b: usize, count: u32): void
     dst += F32;
     a += F32;
     b += F32;
+  }
+}
+
+/** dst[i] = a[i] + b[i] modulo 2^32 */
+export function reduce_sum_i32(dst: usize, a: usize, b: usize, count: u32): void {
+  const end = dst + ((count as usize) << 2);
+  for (; dst + V128 <= end; dst += V128, a += V128, b += V128) {
+    v128.store(dst, i32x4.add(v128.load(a), v128.load(b)));
+  }
+  for (; dst < end; dst += F32, a += F32, b += F32) {
+    store<i32>(dst, load<i32>(a) + load<i32>(b));
   }
 }
 

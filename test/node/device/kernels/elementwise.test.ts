@@ -69,6 +69,24 @@ describe('elementwise kernels are bit for bit the plain TypeScript loop', () => 
     }
   });
 
+  it('reduce_sum_i32 wraps around', () => {
+    for (const count of LENGTHS) {
+      for (const misaligned of MISALIGNMENTS) {
+        const prng = new Prng(count * 8 + misaligned);
+        const words = () => Int32Array.from({ length: count }, () => prng.uint32() | 0);
+        const [a, b] = [words(), words()];
+        const floats = (integers: Int32Array) => new Float32Array(integers.buffer);
+        const [aAt, bAt] = [
+          bench.place(70000, floats(a)),
+          bench.place(80000 + misaligned, floats(b)),
+        ];
+        kernels.reduce_sum_i32(65536 + misaligned, aAt, bAt, count);
+        const wanted = a.map((value, index) => (value + (b[index] ?? 0)) | 0);
+        expect(bits(bench.floats(65536 + misaligned, count))).toEqual(bits(floats(wanted)));
+      }
+    }
+  });
+
   it('fill_f32', () => {
     compareEverywhere(
       (dst, _a, _b, count) => kernels.fill_f32(dst, count, -2.5),

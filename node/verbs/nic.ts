@@ -1,0 +1,248 @@
+/**
+ * The network interface of a host: numbers and tables of everything that frames can name, and the
+ * dispatch of what arrives. It stands between the transport, which knows no queue pair, and the queue
+ * pairs, which know no socket. A frame that names nothing here, or comes from the wrong peer or epoch,
+ * is refused and counted; nothing is stored and nothing is answered, as InfiniBand does it.
+ */
+import { assert } from '../../common/assert.ts';
+import type { Scheduler } from '../../common/scheduler.ts';
+import type { FrameHeader, FrameType } from '../transport/frame.ts';
+import type { FrameSink, Transport } from '../transport/transport.ts';
+import type { CmService } from './cm.ts';
+import { CM_PAYLOAD_BYTES_MAX } from './cm-message.ts';
+import { type IbvContext, ibv_close_device } from './context.ts';
+import type { IbvMr } from './mr.ts';
+import type { IbvQp } from './qp.ts';
+
+/** Why a frame was refused. */
+export type FrameRefusal =
+  | 'unknownQueuePair'
+  | 'wrongPeer'
+  | 'wrongEpoch'
+  | 'wrongState'
+  | 'malformed'
+  | 'unknownService'
+  | 'backlogFull';
+
+/** What operators may want to see; `protocolError` means a connection was closed. */
+export interface NicEvent {
+  readonly kind: 'linkLost' | 'protocolError';
+  readonly nodeId: string | undefined;
+  readonly reason: string;
+}
+
+export interface NicInit {
+  readonly transport: Transport;
+  readonly scheduler: Scheduler;
+  onEvent?(event: NicEvent): void;
+}
+
+/** Frame types that end at the side which posted the work request. */
+const ANSWERS: ReadonlySet<FrameType> = new Set(['ACK', 'NAK', 'READ_RESPONSE']);
+/** Frame types that never have a payload. */
+const BARE: ReadonlySet<FrameType> = new Set(['ACK', 'NAK', 'READ_REQUEST']);
+
+export class Nic implements FrameSink {
+  readonly transport: Transport;
+  readonly scheduler: Scheduler;
+  readonly contexts = new Set<IbvContext>();
+  readonly refused: Record<FrameRefusal, number> = {
+    unknownQueuePair: 0,
+    wrongPeer: 0,
+    wrongEpoch: 0,
+    wrongState: 0,
+    malformed: 0,
+    unknownService: 0,
+    backlogFull: 0,
+  };
+  readonly #onEvent: (event: NicEvent) => void;
+  readonly #regions = new Map<number, IbvMr>();
+  readonly #queuePairs = new Map<number, IbvQp>();
+  readonly #queuePairsByNode = new Map<string, Set<IbvQp>>();
+  readonly #services = new Map<number, CmService>();
+  /** Payload of the connection-management frame that is arriving, by peer. */
+  readonly #cmPayloads = new Map<string, Uint8Array>();
+  #lastKey: number;
+  #lastQpn: number;
+  #lastServiceId = 0;
+
+  constructor(init: NicInit) {
+    this.transport = init.transport;
+    this.scheduler = init.scheduler;
+    this.#onEvent = (event) => init.onEvent?.(event);
+    // Numbers start somewhere else on every host, so that one meant for another host misses here.
+    const start = fnv1a(init.transport.nodeId);
+    this.#lastKey = start;
+    this.#lastQpn = start & 0xff_ffff;
+    init.transport.attach(this);
+  }
+
+  /** Gives `region` the key that `make` is called with. Keys are never used again in a run. */
+  addRegion(make: (key: number) => IbvMr): IbvMr {
+    this.#lastKey = (this.#lastKey + 1) >>> 0;
+    assert(!this.#regions.has(this.#lastKey), 'Expected fewer than 2^32 registrations in a run');
+    const region = make(this.#lastKey);
+    this.#regions.set(this.#lastKey, region);
+    return region;
+  }
+
+  region(key: number): IbvMr | undefined {
+    return this.#regions.get(key);
+  }
+
+  removeRegion(key: number): void {
+    assert(this.#regions.delete(key), `Expected key ${key} to be registered`);
+  }
+
+  addQueuePair(make: (qpn: number) => IbvQp): IbvQp {
+    this.#lastQpn = (this.#lastQpn + 1) >>> 0;
+    const qp = make(this.#lastQpn);
+    this.#queuePairs.set(this.#lastQpn, qp);
+    return qp;
+  }
+
+  removeQueuePair(qp: IbvQp): void {
+    assert(this.#queuePairs.delete(qp.qp_num), `Expected queue pair ${qp.qp_num} to be there`);
+    this.unlinkQueuePair(qp);
+  }
+
+  /** From now on `qp` hears what happens to the link to `nodeId`. */
+  linkQueuePair(qp: IbvQp, nodeId: string): void {
+    const linked = this.#queuePairsByNode.get(nodeId) ?? new Set();
+    linked.add(qp);
+    this.#queuePairsByNode.set(nodeId, linked);
+  }
+
+  unlinkQueuePair(qp: IbvQp): void {
+    for (const [nodeId, linked] of this.#queuePairsByNode) {
+      if (linked.delete(qp) && linked.size === 0) this.#queuePairsByNode.delete(nodeId);
+    }
+  }
+
+  addService(make: (id: number) => CmService): CmService {
+    this.#lastServiceId++;
+    const service = make(this.#lastServiceId);
+    this.#services.set(service.id, service);
+    return service;
+  }
+
+  removeService(id: number): void {
+    assert(this.#services.delete(id), `Expected service ${id} to be there`);
+  }
+
+  get queuePairCount(): number {
+    return this.#queuePairs.size;
+  }
+
+  get regionCount(): number {
+    return this.#regions.size;
+  }
+
+  /** Destroys everything that is still open. The transport stays its owner's to close. */
+  close(): void {
+    for (const context of [...this.contexts]) ibv_close_device(context);
+  }
+
+  place(nodeId: string, header: FrameHeader): readonly Uint8Array[] | null {
+    if (header.type === 'CM') return this.#placeCm(nodeId, header);
+    const qp = this.#admit(nodeId, header);
+    if (qp === undefined) return null;
+    if (BARE.has(header.type)) return this.#refuse('malformed');
+    return ANSWERS.has(header.type) ? qp.requester.place(header) : qp.responder.place(header);
+  }
+
+  landed(nodeId: string, header: FrameHeader): void {
+    if (header.type === 'CM') {
+      this.#landedCm(nodeId, header);
+      return;
+    }
+    const qp = this.#admit(nodeId, header);
+    if (qp === undefined) return;
+    if (ANSWERS.has(header.type)) qp.requester.landed(header);
+    else qp.responder.landed(header);
+  }
+
+  linkUp(nodeId: string): void {
+    // Services first: a peer must have heard of a queue pair before its frames come.
+    for (const service of [...this.#services.values()]) service.linkUp(nodeId);
+    for (const qp of this.#linked(nodeId)) qp.linkUp();
+  }
+
+  linkDown(nodeId: string): void {
+    for (const qp of this.#linked(nodeId)) qp.linkDown();
+  }
+
+  linkLost(nodeId: string, reason: string): void {
+    this.#onEvent({ kind: 'linkLost', nodeId, reason });
+    for (const service of [...this.#services.values()]) service.linkLost(nodeId);
+    for (const qp of this.#linked(nodeId)) qp.linkLost();
+  }
+
+  writable(nodeId: string): void {
+    for (const service of [...this.#services.values()]) service.linkUp(nodeId);
+    const linked = this.#queuePairsByNode.get(nodeId);
+    for (const qp of this.#linked(nodeId)) {
+      if (qp.writable()) continue;
+      // It filled the link again: next time the others go first.
+      linked?.delete(qp);
+      linked?.add(qp);
+      return;
+    }
+  }
+
+  protocolError(nodeId: string | undefined, reason: string): void {
+    this.#onEvent({ kind: 'protocolError', nodeId, reason });
+  }
+
+  #linked(nodeId: string): IbvQp[] {
+    return [...(this.#queuePairsByNode.get(nodeId) ?? [])];
+  }
+
+  /** The queue pair that a frame is for, if the frame may come to it. */
+  #admit(nodeId: string, header: FrameHeader): IbvQp | undefined {
+    const qp = this.#queuePairs.get(header.destQpn);
+    const refusal =
+      qp === undefined
+        ? 'unknownQueuePair'
+        : qp.refusalOf(nodeId, header.sourceQpn, header.qpEpoch);
+    if (refusal === undefined) return qp;
+    this.refused[refusal]++;
+    return undefined;
+  }
+
+  #refuse(refusal: FrameRefusal): null {
+    this.refused[refusal]++;
+    return null;
+  }
+
+  #placeCm(nodeId: string, header: FrameHeader): readonly Uint8Array[] | null {
+    if (!this.#services.has(header.destQpn)) return this.#refuse('unknownService');
+    if (header.payloadLength > CM_PAYLOAD_BYTES_MAX) return this.#refuse('malformed');
+    const payload = new Uint8Array(header.payloadLength);
+    this.#cmPayloads.set(nodeId, payload);
+    return [payload];
+  }
+
+  #landedCm(nodeId: string, header: FrameHeader): void {
+    const payload = this.#cmPayloads.get(nodeId) ?? new Uint8Array();
+    this.#cmPayloads.delete(nodeId);
+    const service = this.#services.get(header.destQpn);
+    const refusal =
+      service === undefined ? 'unknownService' : service.receive(nodeId, header, payload);
+    if (refusal !== undefined) this.refused[refusal]++;
+  }
+}
+
+/** One per host. Attaches to `transport`, which must not have a sink yet. */
+export function createNic(init: NicInit): Nic {
+  return new Nic(init);
+}
+
+/** Fowler, Noll and Vo's hash, 32 bit. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) {
+    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  }
+  return hash;
+}

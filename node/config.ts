@@ -1,0 +1,27 @@
+/** Configuration of one host process, validated. */
+import { z } from 'zod';
+import { MiB } from '../common/bytes.ts';
+
+export const HBM_BYTES_DEFAULT = 256 * MiB;
+
+export const nodeConfig = z.object({
+  /** `ws://host:port` of the coordinator. */
+  coordinator: z.url({ protocol: /^ws$/ }),
+  devices: z.int().min(1).max(64),
+  /** Bytes of HBM of each device. */
+  hbmBytes: z.int().min(MiB),
+  /** Address that the data links listen on. Port 0 takes any free one. */
+  bind: z.object({ host: z.string().min(1), port: z.int().min(0).max(65535) }),
+  /** Name shown to people. */
+  hostname: z.string().min(1),
+  token: z.string().min(1).optional(),
+  /** How long to look for the coordinator. */
+  joinTimeoutMs: z.int().positive(),
+  /** End when standard input ends: the launcher is gone. */
+  exitWithParent: z.boolean(),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
+  /** Given on to user programs, under the variables of their rank. */
+  environment: z.record(z.string(), z.string()),
+});
+
+export type NodeConfig = z.infer<typeof nodeConfig>;

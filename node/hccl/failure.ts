@@ -1,0 +1,58 @@
+/** How an HCCL call fails, and the one table from libfabric's errors to HCCL's results. */
+import type { FiErrno } from '../fabric/fabric.ts';
+import { SystemCallError } from '../process/system-call.ts';
+import { HCCL_RESULTS, type HcclResult } from './hccl.ts';
+
+/** Why a communicator or a call failed. `message` names rank, collective and step where they are known. */
+export interface HcclFailure {
+  readonly result: HcclResult;
+  readonly message: string;
+}
+
+/** The failure as the calling program sees it thrown. */
+export function hcclError(failure: HcclFailure): SystemCallError {
+  const message = `${failure.result}: ${failure.message}`;
+  return new SystemCallError({ family: 'hccl', code: failure.result, message });
+}
+
+/** `hcclInvalidArgument: Expected ... but found ...`. */
+export function invalidArgument(message: string): SystemCallError {
+  return hcclError({ result: 'hcclInvalidArgument', message });
+}
+
+/** fi_cq_err_entry.err and errors of calls, as HCCL results. Total: a test proves it. */
+export const RESULT_OF_FI_ERRNO: Readonly<Record<FiErrno, HcclResult>> = {
+  FI_EAGAIN: 'hcclTryAgain',
+  FI_ENOMEM: 'hcclOutOfMemory',
+  FI_EACCES: 'hcclLibfabricError',
+  FI_EBUSY: 'hcclBusy',
+  FI_EINVAL: 'hcclInvalidArgument',
+  FI_ENOSYS: 'hcclUnsupported',
+  FI_ENODATA: 'hcclLibfabricError',
+  FI_EMSGSIZE: 'hcclLibfabricError',
+  FI_EOPNOTSUPP: 'hcclUnsupported',
+  FI_EIO: 'hcclLibfabricError',
+  FI_EHOSTUNREACH: 'hcclPortDown',
+  FI_ECANCELED: 'hcclLibfabricError',
+  FI_EOTHER: 'hcclLibfabricError',
+  FI_EOPBADSTATE: 'hcclInternalError',
+  FI_EAVAIL: 'hcclInternalError',
+  FI_EBADFLAGS: 'hcclInternalError',
+  FI_ENOCQ: 'hcclInternalError',
+  FI_ETRUNC: 'hcclInternalError',
+  FI_ENOKEY: 'hcclLibfabricError',
+  FI_ENOAV: 'hcclInternalError',
+  FI_EOVERRUN: 'hcclInternalError',
+  FI_ENORX: 'hcclLibfabricError',
+};
+
+/** The failure that a libfabric error is. */
+export function fabricFailure(what: string, error: FiErrno, detail = ''): HcclFailure {
+  const because = detail === '' ? error : `${error}, ${detail}`;
+  return { result: RESULT_OF_FI_ERRNO[error], message: `${what} failed (${because})` };
+}
+
+/** Sentence of a result, as hcclGetErrorString gives it. */
+export function hcclGetErrorString(result: HcclResult): string {
+  return HCCL_RESULTS[result][1];
+}

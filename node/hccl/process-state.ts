@@ -1,0 +1,201 @@
+/** What HCCL holds for one user process: its device sessions, communicators and streams. */
+import { defined } from '../../common/assert.ts';
+import type { Scheduler } from '../../common/scheduler.ts';
+import type { CommMember } from '../../coordinator/hlcp/messages.ts';
+import { fi_av_insert, fi_av_open } from '../fabric/av.ts';
+import { fi_close } from '../fabric/close.ts';
+import { fi_cq_open } from '../fabric/cq.ts';
+import { fi_enable, fi_endpoint, fi_ep_bind, fi_getname } from '../fabric/endpoint.ts';
+import { type FiAddr, type FiErrno, isFiErrno } from '../fabric/fabric.ts';
+import type { SimProcess } from '../process/sim-process.ts';
+import type { SystemCallChannel } from '../process/system-call.ts';
+import { Planner } from './collective-call.ts';
+import { Communicator } from './communicator.ts';
+import { DeviceSession, type Nic } from './device-session.ts';
+import type { EngineObserver } from './events.ts';
+import type { PeerSlots } from './exchange.ts';
+import { fabricFailure, hcclError } from './failure.ts';
+import type { HcclComm } from './hccl.ts';
+import type { CommKey, JobServices } from './job-services.ts';
+import { slotPoolBytes } from './lanes.ts';
+import type { SlotPool } from './memory-map.ts';
+import { StreamTable } from './stream.ts';
+
+/** Completion queue entries of one communicator. */
+const CQ_SIZE = 16_384;
+/** Communicators of one process (HCL's default). */
+export const COMMUNICATORS_MAX = 16;
+
+export interface HcclProcessInit {
+  readonly process: SimProcess;
+  readonly channel: SystemCallChannel;
+  readonly nic: Nic;
+  readonly nodeId: string;
+  readonly scheduler: Scheduler;
+  readonly services: JobServices;
+  readonly observe: EngineObserver | undefined;
+}
+
+/** A communicator with what belongs to it alone. */
+export interface OpenCommunicator {
+  readonly communicator: Communicator;
+  readonly planner: Planner;
+  readonly session: DeviceSession;
+  readonly slots: SlotPool | undefined;
+  /** Ends when every operation queued so far has ended. */
+  tail: Promise<void>;
+}
+
+export class HcclProcess {
+  readonly streams = new StreamTable();
+  readonly init: HcclProcessInit;
+  readonly #sessions = new Map<number, DeviceSession>();
+  readonly #communicators = new Map<HcclComm, OpenCommunicator>();
+  #nextComm = 1;
+
+  constructor(init: HcclProcessInit) {
+    this.init = init;
+  }
+
+  session(fd: number): DeviceSession {
+    let session = this.#sessions.get(fd);
+    if (session === undefined) {
+      const { process, channel, nic, scheduler } = this.init;
+      session = new DeviceSession({ process, channel, nic, scheduler, fd });
+      this.#sessions.set(fd, session);
+    }
+    return session;
+  }
+
+  /** The session of a device, if HCCL ever used it. */
+  existingSession(fd: number): DeviceSession | undefined {
+    return this.#sessions.get(fd);
+  }
+
+  communicator(comm: HcclComm): OpenCommunicator | undefined {
+    return this.#communicators.get(comm);
+  }
+
+  get communicatorCount(): number {
+    return this.#communicators.size;
+  }
+
+  /** hcclCommInitRank: slots, endpoint, rendezvous, addresses, hello. */
+  async openCommunicator(
+    fd: number,
+    key: CommKey,
+    nranks: number,
+    rank: number,
+  ): Promise<HcclComm> {
+    const session = this.session(fd);
+    const { scheduler, services, observe } = this.init;
+    const slots = nranks > 1 ? await session.allocate(slotPoolBytes(nranks)) : undefined;
+    const communicator = new Communicator({
+      key,
+      rank,
+      nranks,
+      session,
+      scheduler,
+      services,
+      observe,
+    });
+    const comm = this.#nextComm++;
+    const planner = new Planner(rank, nranks);
+    const open = { communicator, planner, session, slots, tail: Promise.resolve() };
+    this.#communicators.set(comm, open);
+    try {
+      await this.#wire(open, key, nranks, rank);
+      return comm;
+    } catch (reason) {
+      await this.closeCommunicator(comm);
+      throw reason;
+    }
+  }
+
+  /** Says goodbye, closes, and gives the slots back. */
+  async closeCommunicator(comm: HcclComm): Promise<void> {
+    const open = this.#communicators.get(comm);
+    if (open === undefined) return;
+    this.#communicators.delete(comm);
+    await open.communicator.leave();
+    if (open.slots !== undefined && this.init.process.state === 'running') {
+      await open.session.release(open.slots.address);
+    }
+  }
+
+  /** The program has ended: leaves every communicator in good order, in bounded time. */
+  async finalize(): Promise<void> {
+    const all = [...this.#communicators.values()];
+    await Promise.all(all.map(({ communicator }) => communicator.leave()));
+  }
+
+  /** The process is gone: everything closes at once. */
+  abort(): void {
+    for (const { communicator } of this.#communicators.values()) {
+      communicator.abort({ result: 'hcclInvalidUsage', message: 'The process has ended' });
+    }
+    this.#communicators.clear();
+    for (const session of this.#sessions.values()) session.close();
+    this.#sessions.clear();
+  }
+
+  async #wire(open: OpenCommunicator, key: CommKey, nranks: number, rank: number): Promise<void> {
+    const { communicator, session, slots } = open;
+    const av = expectFabric('fi_av_open', fi_av_open(session.domain));
+    const cq = expectFabric(
+      'fi_cq_open',
+      fi_cq_open(session.domain, { size: CQ_SIZE, onCompletion: () => communicator.drain() }),
+    );
+    const endpoint = expectFabric(
+      'fi_endpoint',
+      fi_endpoint(session.domain, session.info, {
+        epoch: key.epoch,
+        onProgress: () => communicator.progress(),
+      }),
+    );
+    fi_ep_bind(endpoint, av);
+    fi_ep_bind(endpoint, cq);
+    fi_enable(endpoint);
+    const pool = slots && {
+      address: slots.address,
+      rkey: String(slots.mr.key),
+      bytes: slots.mr.length,
+    };
+    const member: CommMember = {
+      rank,
+      nodeId: this.init.nodeId,
+      endpoint: fi_getname(endpoint),
+      slots: pool ?? { address: 0, rkey: '0', bytes: 0 },
+    };
+    let members: readonly CommMember[];
+    try {
+      members = await this.init.services.joinCommunicator(key, nranks, member);
+    } catch (reason) {
+      fi_close(endpoint);
+      fi_close(cq);
+      fi_close(av);
+      throw reason;
+    }
+    const peers = members.filter((one) => one.rank !== rank);
+    const inserted = expectFabric(
+      'fi_av_insert',
+      fi_av_insert(
+        av,
+        peers.map((one) => one.endpoint),
+      ),
+    );
+    const addresses = new Map<number, FiAddr>();
+    const peerSlots = new Map<number, PeerSlots>();
+    peers.forEach((peer, index) => {
+      addresses.set(peer.rank, defined(inserted[index], 'the address of a peer'));
+      peerSlots.set(peer.rank, { address: peer.slots.address, key: BigInt(peer.slots.rkey) });
+    });
+    const nodeIds = new Map(members.map((one) => [one.rank, one.nodeId]));
+    await communicator.connect({ endpoint, cq, av, slots, addresses, peerSlots, nodeIds });
+  }
+}
+
+function expectFabric<T>(what: string, value: T | FiErrno): T {
+  if (isFiErrno(value)) throw hcclError(fabricFailure(what, value));
+  return value;
+}

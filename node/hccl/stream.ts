@@ -1,0 +1,67 @@
+/** Streams: queues of collectives that run in order, and where their failures wait to be asked for. */
+import { HCCL_DEFAULT_STREAM, type HcclStream } from './hccl.ts';
+
+/** Streams of one process. */
+export const HCCL_STREAMS_MAX = 64;
+/** Collectives queued on one stream; a further call waits until there is room. */
+export const STREAM_DEPTH_MAX = 256;
+
+export class Stream {
+  #tail: Promise<void> = Promise.resolve();
+  #queued = 0;
+  #failure: Error | undefined;
+  readonly #waitingForRoom: (() => void)[] = [];
+
+  /** Waits until the stream takes another collective. */
+  async room(): Promise<void> {
+    while (this.#queued >= STREAM_DEPTH_MAX) {
+      await new Promise<void>((resume) => this.#waitingForRoom.push(resume));
+    }
+  }
+
+  /** Runs `task` after everything queued before it and after `also`. Returns when it has ended. */
+  enqueue(also: Promise<void>, task: () => Promise<void>): Promise<void> {
+    this.#queued++;
+    const ended = Promise.all([this.#tail, also])
+      .then(task)
+      .catch((reason: Error) => {
+        this.#failure ??= reason;
+      })
+      .finally(() => {
+        this.#queued--;
+        this.#waitingForRoom.shift()?.();
+      });
+    this.#tail = ended;
+    return ended;
+  }
+
+  /** Waits until the stream is empty; throws its first failure since the last call. */
+  async synchronize(): Promise<void> {
+    await this.#tail;
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
+  }
+}
+
+/** The streams of one process; the default stream is always there. */
+export class StreamTable {
+  readonly #streams = new Map<HcclStream, Stream>([[HCCL_DEFAULT_STREAM, new Stream()]]);
+  #next = HCCL_DEFAULT_STREAM + 1;
+
+  /** `undefined` when the process has `HCCL_STREAMS_MAX`. */
+  create(): HcclStream | undefined {
+    if (this.#streams.size >= HCCL_STREAMS_MAX) return undefined;
+    const stream = this.#next++;
+    this.#streams.set(stream, new Stream());
+    return stream;
+  }
+
+  get(stream: HcclStream): Stream | undefined {
+    return this.#streams.get(stream);
+  }
+
+  delete(stream: HcclStream): void {
+    this.#streams.delete(stream);
+  }
+}

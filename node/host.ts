@@ -1,0 +1,172 @@
+/**
+ * One simulated host, put together: devices, NIC, HCCL, job runner and its place in the cluster. It
+ * knows neither sockets nor threads: transport, control connection, scheduler and program launcher
+ * are given, so that the same host runs as a process of its own or, several at a time, in a test.
+ */
+import { nanoid } from 'nanoid';
+import { type Deferred, deferred } from '../common/deferred.ts';
+import type { HlsimError } from '../common/errors.ts';
+import type { Scheduler } from '../common/scheduler.ts';
+import { HLCP_VERSION, type HostEntry } from '../coordinator/hlcp/messages.ts';
+import { ControlPlane, type HostConnection } from './control-plane.ts';
+import { createDevice, type GaudiDevice, registerDevice } from './device/device.ts';
+import type { EngineObserver } from './hccl/events.ts';
+import { HcclLibrary } from './hccl/library-calls.ts';
+import { JobRunner } from './job-runner.ts';
+import { registerDescriptorCalls } from './process/descriptor-calls.ts';
+import { SystemCallTable } from './process/system-call-table.ts';
+import type { ProgramLauncher } from './program-launcher.ts';
+import type { Transport } from './transport/transport.ts';
+import { createNic, type Nic } from './verbs/nic.ts';
+
+export interface HostLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface HostInit {
+  readonly hostname: string;
+  /** Pid of the host process, for people. */
+  readonly pid: number;
+  readonly devices: number;
+  readonly hbmBytes: number;
+  readonly scheduler: Scheduler;
+  readonly transport: Transport;
+  readonly control: HostConnection;
+  /** Given the host's system calls, starts programs. */
+  readonly launcher: (table: SystemCallTable) => ProgramLauncher;
+  readonly master: { readonly host: string; readonly port: number };
+  readonly environment: Readonly<Record<string, string>>;
+  readonly log: HostLog;
+  readonly observe?: EngineObserver;
+  /** Makes unique ids of communicators; injected where runs must repeat. */
+  readonly uniqueId?: () => string;
+}
+
+export interface Host {
+  readonly nodeId: string;
+  readonly devices: readonly GaudiDevice[];
+  readonly nic: Nic;
+  /** The coordinator has taken this host in. Rejects if it refuses. */
+  readonly accepted: Promise<void>;
+  /** The host has ended and holds nothing any more; with the reason, unless it was told to end. */
+  readonly ended: Promise<HlsimError | undefined>;
+  close(): void;
+}
+
+/** Starts a host: it joins the cluster at once. */
+export function startHost(init: HostInit): Host {
+  return new RunningHost(init);
+}
+
+class RunningHost implements Host {
+  readonly nodeId: string;
+  readonly devices: readonly GaudiDevice[];
+  readonly nic: Nic;
+  readonly #init: HostInit;
+  readonly #control: ControlPlane;
+  readonly #jobs: JobRunner;
+  readonly #accepted: Deferred<void> = deferred();
+  readonly #ended: Deferred<HlsimError | undefined> = deferred();
+  #hosts: readonly HostEntry[] = [];
+
+  constructor(init: HostInit) {
+    const { scheduler, transport, observe, uniqueId } = init;
+    this.#init = init;
+    this.nodeId = transport.nodeId;
+    const table = new SystemCallTable();
+    const nodes = registerDescriptorCalls(table);
+    this.devices = Array.from({ length: init.devices }, (_, index) => {
+      const device = createDevice({ index, hbmBytes: init.hbmBytes, scheduler });
+      registerDevice(nodes, device);
+      return device;
+    });
+    this.nic = createNic({ transport, scheduler });
+    this.#accepted.promise.catch(() => undefined);
+    this.#control = new ControlPlane(init.control, scheduler, {
+      accepted: () => this.#accepted.resolve(),
+      world: (hosts) => this.#world(hosts),
+      startJob: (job) => this.#startJob(job),
+      stopJob: (jobId, reason) => {
+        init.log.info({ jobId, reason }, 'job stopped');
+        this.#jobs.stop(jobId);
+      },
+      hostLost: ({ nodeId, hostname, reason }) => {
+        init.log.warn({ nodeId, hostname, reason }, 'host lost');
+        transport.disconnect(nodeId);
+      },
+      ended: (reason) => void this.#end(reason),
+    });
+    const hccl = new HcclLibrary({
+      table,
+      nic: this.nic,
+      nodeId: this.nodeId,
+      scheduler,
+      services: this.#control,
+      ...(observe && { observe }),
+      ...(uniqueId && { uniqueId }),
+    });
+    this.#jobs = new JobRunner({
+      control: this.#control,
+      hccl,
+      launch: init.launcher(table),
+      devices: init.devices,
+      master: init.master,
+      environment: init.environment,
+    });
+    this.#join();
+  }
+
+  get accepted(): Promise<void> {
+    return this.#accepted.promise;
+  }
+
+  get ended(): Promise<HlsimError | undefined> {
+    return this.#ended.promise;
+  }
+
+  close(): void {
+    this.#control.close();
+  }
+
+  #join(): void {
+    const { hostname, pid, devices, hbmBytes, transport } = this.#init;
+    this.#control.join({
+      version: HLCP_VERSION,
+      nodeId: this.nodeId,
+      hostname,
+      pid,
+      devices,
+      hbmBytes,
+      link: transport.address,
+    });
+  }
+
+  #world(hosts: readonly HostEntry[]): void {
+    this.#hosts = hosts;
+    this.#init.log.info({ hosts: hosts.length }, 'world complete');
+  }
+
+  #startJob(job: Parameters<JobRunner['start']>[0]): void {
+    const self = this.#hosts.find((one) => one.nodeId === this.nodeId);
+    if (self === undefined) {
+      this.#init.log.error({ jobId: job.jobId }, 'job before the world was complete');
+      return;
+    }
+    this.#init.log.info({ jobId: job.jobId, program: job.spec.program }, 'job started');
+    this.#jobs.start(job, self, this.#hosts);
+  }
+
+  async #end(reason: HlsimError | undefined): Promise<void> {
+    this.#accepted.reject(reason ?? new Error('The host was taken down before it was accepted'));
+    this.#jobs.stopAll();
+    await this.#init.transport.close();
+    this.#ended.resolve(reason);
+  }
+}
+
+/** A name for one life of a host, unique over all hosts. */
+export function newNodeId(): string {
+  return nanoid();
+}

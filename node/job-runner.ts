@@ -1,0 +1,136 @@
+/** Runs the ranks of a job that live on this host: one simulated process per device. */
+import { modulo } from '../common/math.ts';
+import type { CoordinatorToHost, HostEntry } from '../coordinator/hlcp/messages.ts';
+import type { ControlPlane } from './control-plane.ts';
+import type { HcclLibrary } from './hccl/library-calls.ts';
+import { SimProcess } from './process/sim-process.ts';
+import type { ProgramEnd, ProgramLauncher, RunningProgram } from './program-launcher.ts';
+
+export type JobStart = Extract<CoordinatorToHost, { type: 'HLCP_JOB_START' }>;
+
+/** Pids of simulated processes start here, so that they are not taken for real ones. */
+const FIRST_PID = 100;
+/** Longest piece of output in one message; longer text goes in several. */
+const OUTPUT_CHARACTERS_MAX = 64 * 1024;
+/** Exit code of a rank that was stopped: 128 + SIGTERM, as a shell has it. */
+export const STOPPED_EXIT_CODE = 143;
+
+export interface JobRunnerInit {
+  readonly control: ControlPlane;
+  readonly hccl: HcclLibrary;
+  readonly launch: ProgramLauncher;
+  readonly devices: number;
+  /** Host and port of the coordinator, for MASTER_ADDR and MASTER_PORT. */
+  readonly master: { readonly host: string; readonly port: number };
+  /** Variables that every program inherits. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+interface RunningRank {
+  readonly jobId: string;
+  readonly rank: number;
+  readonly process: SimProcess;
+  readonly program: RunningProgram;
+  state: 'running' | 'stopped';
+}
+
+export class JobRunner {
+  readonly #init: JobRunnerInit;
+  readonly #ranks = new Set<RunningRank>();
+  #nextPid = FIRST_PID;
+
+  constructor(init: JobRunnerInit) {
+    this.#init = init;
+  }
+
+  start(job: JobStart, self: HostEntry, hosts: readonly HostEntry[]): void {
+    for (let device = 0; device < this.#init.devices; device++) {
+      const rank = self.index * this.#init.devices + device;
+      this.#startRank(job, rank, self, hosts);
+    }
+  }
+
+  /** Ends the job's programs on this host, now. */
+  stop(jobId: string): void {
+    for (const running of this.#ranks) if (running.jobId === jobId) this.#stopRank(running);
+  }
+
+  stopAll(): void {
+    for (const running of this.#ranks) this.#stopRank(running);
+  }
+
+  #stopRank(running: RunningRank): void {
+    running.state = 'stopped';
+    running.program.kill();
+  }
+
+  #startRank(job: JobStart, rank: number, self: HostEntry, hosts: readonly HostEntry[]): void {
+    const { control, launch } = this.#init;
+    const { jobId, spec, nranks } = job;
+    const process = new SimProcess({ pid: this.#nextPid++, containerId: `${jobId}-${rank}` });
+    const environment = this.#rankEnvironment(job, rank, self, hosts);
+    control.addRank(process, { jobId, rank, nranks, environment: spec.environment });
+    const program = launch({
+      process,
+      program: spec.program,
+      arguments: spec.arguments,
+      environment,
+      output: (stream, text) => this.#output(jobId, rank, stream, text),
+    });
+    const running: RunningRank = { jobId, rank, process, program, state: 'running' };
+    this.#ranks.add(running);
+    void program.ended.then((end) => this.#rankEnded(running, end));
+  }
+
+  async #rankEnded(running: RunningRank, end: ProgramEnd): Promise<void> {
+    const { control, hccl } = this.#init;
+    const { jobId, rank, process } = running;
+    if (running.state === 'running') await hccl.finalize(process);
+    process.exit();
+    control.removeRank(process);
+    this.#ranks.delete(running);
+    const exitCode = running.state === 'stopped' ? STOPPED_EXIT_CODE : end.exitCode;
+    const { message } = end;
+    const died = exitCode !== 0 && message !== undefined;
+    const failure = died ? { failure: { code: 'HLSIM_JOB_FAILED', message } } : {};
+    control.send({ type: 'HLCP_RANK_EXIT', jobId, rank, exitCode, ...failure });
+  }
+
+  #output(jobId: string, rank: number, stream: 'stdout' | 'stderr', text: string): void {
+    for (let at = 0; at < text.length; at += OUTPUT_CHARACTERS_MAX) {
+      const piece = text.slice(at, at + OUTPUT_CHARACTERS_MAX);
+      this.#init.control.send({ type: 'HLCP_JOB_OUTPUT', jobId, rank, stream, text: piece });
+    }
+  }
+
+  /** The variables that torchrun gives its workers, and the job's own. */
+  #rankEnvironment(
+    job: JobStart,
+    rank: number,
+    self: HostEntry,
+    hosts: readonly HostEntry[],
+  ): Record<string, string> {
+    const { devices, master, environment } = this.#init;
+    const numbers = {
+      RANK: rank,
+      WORLD_SIZE: job.nranks,
+      LOCAL_RANK: modulo(rank, devices),
+      LOCAL_WORLD_SIZE: devices,
+      GROUP_RANK: self.index,
+      GROUP_WORLD_SIZE: hosts.length,
+      ROLE_RANK: rank,
+      ROLE_WORLD_SIZE: job.nranks,
+      MASTER_PORT: master.port,
+      TORCHELASTIC_RESTART_COUNT: job.attempt,
+      TORCHELASTIC_MAX_RESTARTS: 0,
+    };
+    const texts = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
+    return {
+      ...environment,
+      ...job.spec.environment,
+      ...Object.fromEntries(texts),
+      MASTER_ADDR: master.host,
+      TORCHELASTIC_RUN_ID: job.jobId,
+    };
+  }
+}

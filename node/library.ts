@@ -1,0 +1,137 @@
+/**
+ * `import { ... } from 'hlsim'`: what a user program calls. The same functions as in
+ * `device/hlthunk.ts` and `hccl/api.ts`, bound to the calling process's system-call channel.
+ *
+ * Usable in a program that `hlsim run` started; elsewhere every call fails with an `HlsimError`.
+ */
+import { environmentVariable } from '../common/environment.ts';
+import { HlsimError } from '../common/errors.ts';
+import * as hlthunk from './device/hlthunk.ts';
+import * as hccl from './hccl/api.ts';
+import type { HcclComm } from './hccl/hccl.ts';
+import { currentProcess } from './process/current-process.ts';
+import type { SystemCallChannel } from './process/system-call.ts';
+
+export type { Job } from './device/job.ts';
+export * from './hccl/hccl.ts';
+export { type HostBuffer, hostMemoryAlloc } from './process/host-memory.ts';
+export { SystemCallError } from './process/system-call.ts';
+
+type Bound<F> = F extends (channel: SystemCallChannel, ...rest: infer Rest) => infer Result
+  ? (...rest: Rest) => Result
+  : never;
+
+/** `call` with its first parameter, the channel, taken from the calling process. */
+function bind<Rest extends unknown[], Result>(
+  call: (channel: SystemCallChannel, ...rest: Rest) => Result,
+): Bound<typeof call> {
+  return ((...rest: Rest) => call(currentProcess().channel, ...rest)) as Bound<typeof call>;
+}
+
+export const hlthunk_open = bind(hlthunk.hlthunk_open);
+export const hlthunk_open_control = bind(hlthunk.hlthunk_open_control);
+export const hlthunk_close = bind(hlthunk.hlthunk_close);
+export const hlthunk_get_hw_ip_info = bind(hlthunk.hlthunk_get_hw_ip_info);
+export const hlthunk_get_dram_usage = bind(hlthunk.hlthunk_get_dram_usage);
+export const hlthunk_get_device_status_info = bind(hlthunk.hlthunk_get_device_status_info);
+export const hlthunk_get_open_stats = bind(hlthunk.hlthunk_get_open_stats);
+export const hlthunk_device_memory_alloc = bind(hlthunk.hlthunk_device_memory_alloc);
+export const hlthunk_device_memory_free = bind(hlthunk.hlthunk_device_memory_free);
+export const hlthunk_device_memory_map = bind(hlthunk.hlthunk_device_memory_map);
+export const hlthunk_host_memory_map = bind(hlthunk.hlthunk_host_memory_map);
+export const hlthunk_device_memory_lookup = bind(hlthunk.hlthunk_device_memory_lookup);
+export const hlthunk_device_mapped_memory_export_dmabuf_fd = bind(
+  hlthunk.hlthunk_device_mapped_memory_export_dmabuf_fd,
+);
+export const hlthunk_import_dmabuf_fd = bind(hlthunk.hlthunk_import_dmabuf_fd);
+export const hlthunk_command_submission = bind(hlthunk.hlthunk_command_submission);
+export const hlthunk_wait_for_cs = bind(hlthunk.hlthunk_wait_for_cs);
+
+/** Unmaps a device address; HCCL first drops its own registration of the allocation there. */
+export async function hlthunk_memory_unmap(fd: number, address: number): Promise<void> {
+  const { channel } = currentProcess();
+  await hccl.hcclDropRegistration(channel, fd, address);
+  await hlthunk.hlthunk_memory_unmap(channel, fd, address);
+}
+
+export const hcclGetUniqueId = bind(hccl.hcclGetUniqueId);
+export const hcclCommInitRank = bind(hccl.hcclCommInitRank);
+export const hcclCommDestroy = bind(hccl.hcclCommDestroy);
+export const hcclCommAbort = bind(hccl.hcclCommAbort);
+export const hcclCommCount = bind(hccl.hcclCommCount);
+export const hcclCommUserRank = bind(hccl.hcclCommUserRank);
+export const hcclCommGetAsyncError = bind(hccl.hcclCommGetAsyncError);
+export const hcclCommGetCounters = bind(hccl.hcclCommGetCounters);
+export const hcclAllReduce = bind(hccl.hcclAllReduce);
+export const hcclAllGather = bind(hccl.hcclAllGather);
+export const hcclBroadcast = bind(hccl.hcclBroadcast);
+export const synStreamCreate = bind(hccl.synStreamCreate);
+export const synStreamDestroy = bind(hccl.synStreamDestroy);
+export const synStreamSynchronize = bind(hccl.synStreamSynchronize);
+export const jobBarrier = bind(hccl.jobBarrier);
+export const storeSet = bind(hccl.storeSet);
+export const storeGet = bind(hccl.storeGet);
+export const reportResult = bind(hccl.reportResult);
+
+/** Where this program runs, as torchrun names it. */
+export interface RankEnvironment {
+  readonly rank: number;
+  readonly worldSize: number;
+  /** Index of this rank's device on its host. */
+  readonly localRank: number;
+  readonly localWorldSize: number;
+}
+
+/** RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE of this program. */
+export function rankEnvironment(): RankEnvironment {
+  return {
+    rank: integerVariable('RANK'),
+    worldSize: integerVariable('WORLD_SIZE'),
+    localRank: integerVariable('LOCAL_RANK'),
+    localWorldSize: integerVariable('LOCAL_WORLD_SIZE'),
+  };
+}
+
+/** A device and a communicator over all ranks of the job: what most programs begin with. */
+export interface World extends RankEnvironment {
+  /** Descriptor of this rank's device. */
+  readonly fd: number;
+  readonly comm: HcclComm;
+}
+
+/**
+ * Opens this rank's device and joins one communicator of all ranks. `name` tells several such
+ * communicators of one job apart.
+ */
+export async function initWorld(name = 'world'): Promise<World> {
+  const environment = rankEnvironment();
+  const fd = await hlthunk_open(environment.localRank);
+  const key = `hlsim.uniqueId.${name}`;
+  if (environment.rank === 0) await storeSet(key, await hcclGetUniqueId());
+  const uniqueId = await storeGet(key);
+  const comm = await hcclCommInitRank(fd, environment.worldSize, uniqueId, environment.rank);
+  return { ...environment, fd, comm };
+}
+
+/** Allocates `bytes` of HBM and maps it: the device address. Free it with `freeDevice`. */
+export async function allocateDevice(fd: number, bytes: number): Promise<number> {
+  return hlthunk_device_memory_map(fd, await hlthunk_device_memory_alloc(fd, bytes));
+}
+
+/** Unmaps and frees what `allocateDevice` gave. */
+export async function freeDevice(fd: number, address: number): Promise<void> {
+  const { handle } = await hlthunk_device_memory_lookup(fd, address);
+  await hlthunk_memory_unmap(fd, address);
+  await hlthunk_device_memory_free(fd, handle);
+}
+
+function integerVariable(name: string): number {
+  const value = Number(environmentVariable(name));
+  if (!Number.isInteger(value)) {
+    throw new HlsimError(
+      'HLSIM_CONFIG',
+      `Expected ${name} to be an integer but found ${environmentVariable(name) ?? 'nothing'}: start the program with hlsim run`,
+    );
+  }
+  return value;
+}

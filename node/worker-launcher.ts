@@ -1,0 +1,126 @@
+/** Runs user programs in worker threads: compute there never delays the host's NIC or heartbeat. */
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { deferred, withDeadline } from '../common/deferred.ts';
+import { messageOf } from '../common/errors.ts';
+import type { Scheduler } from '../common/scheduler.ts';
+import type { SystemCallTable } from './process/system-call-table.ts';
+import { servePort } from './process/worker-channel.ts';
+import type {
+  ProgramEnd,
+  ProgramLauncher,
+  ProgramStart,
+  RunningProgram,
+} from './program-launcher.ts';
+
+/** hlsim's own programs, by the name that a job gives them. */
+const BUILTIN_PROGRAMS: Readonly<Record<string, string>> = {
+  'builtin:bench': '../bench/program.js',
+  'builtin:train': '../training/program.js',
+};
+/** How long the rest of a program's output may take after its thread has ended. */
+const OUTPUT_DRAIN_MS = 1_000;
+
+/** What the worker's entry (`user-main.ts`) is given. */
+export interface UserWorkerData {
+  readonly programUrl: string;
+  readonly memory: SharedArrayBuffer;
+}
+
+export function workerLauncher(table: SystemCallTable, scheduler: Scheduler): ProgramLauncher {
+  return (start) => new WorkerProgram(start, table, scheduler);
+}
+
+class WorkerProgram implements RunningProgram {
+  readonly ended: Promise<ProgramEnd>;
+  #worker: Worker | undefined;
+
+  constructor(start: ProgramStart, table: SystemCallTable, scheduler: Scheduler) {
+    const programUrl = urlOf(start.program);
+    const unreadable = whyUnreadable(programUrl);
+    if (unreadable === undefined) this.ended = this.#run(start, programUrl, table, scheduler);
+    else {
+      const message = `Expected program ${start.program} to be readable on every host but found: ${unreadable}`;
+      start.output('stderr', `${message}\n`);
+      this.ended = Promise.resolve({ exitCode: 1, message });
+    }
+  }
+
+  kill(): void {
+    void this.#worker?.terminate();
+  }
+
+  async #run(
+    start: ProgramStart,
+    programUrl: URL,
+    table: SystemCallTable,
+    scheduler: Scheduler,
+  ): Promise<ProgramEnd> {
+    const { process, output } = start;
+    const { port1, port2 } = new MessageChannel();
+    let message: string | undefined;
+    const fatal = (sentence: string) => {
+      message ??= sentence;
+      output('stderr', `${sentence}\n`);
+    };
+    const data: UserWorkerData = { programUrl: programUrl.href, memory: process.memory };
+    const worker = new Worker(new URL('./user-main.js', import.meta.url), {
+      workerData: { ...data, port: port2 },
+      transferList: [port2],
+      argv: [...start.arguments],
+      env: { ...start.environment },
+      stdout: true,
+      stderr: true,
+    });
+    this.#worker = worker;
+    // The port closes when the thread ends; the process lives until its communicators have left.
+    servePort(
+      port1,
+      table,
+      process,
+      (error) => fatal(error.message),
+      () => undefined,
+    );
+    const drained = Promise.all([
+      passOn(worker.stdout, (text) => output('stdout', text)),
+      passOn(worker.stderr, (text) => output('stderr', text)),
+    ]);
+    worker.on('error', (reason) => fatal(describe(reason)));
+    const exitCode = await new Promise<number>((resolve) => worker.once('exit', resolve));
+    await withDeadline(scheduler, OUTPUT_DRAIN_MS, drained, () => new Error('late output')).catch(
+      () => fatal(`Some output was lost: the streams did not end within ${OUTPUT_DRAIN_MS} ms`),
+    );
+    return { exitCode, ...(message !== undefined && { message }) };
+  }
+}
+
+/** Resolves at the end of the stream. */
+function passOn(stream: NodeJS.ReadableStream, take: (text: string) => void): Promise<void> {
+  const ended = deferred<void>();
+  stream.setEncoding('utf8');
+  stream.on('data', take);
+  stream.on('end', () => ended.resolve());
+  return ended.promise;
+}
+
+/** Failures that hlsim reports itself need no stack; a program's own errors do. */
+function describe(reason: unknown): string {
+  const ours = reason instanceof Error && /^(SystemCallError|HlsimError)$/.test(reason.name);
+  if (ours) return reason.message;
+  return reason instanceof Error ? (reason.stack ?? reason.message) : messageOf(reason);
+}
+
+function urlOf(program: string): URL {
+  const builtin = BUILTIN_PROGRAMS[program];
+  return builtin === undefined ? pathToFileURL(program) : new URL(builtin, import.meta.url);
+}
+
+function whyUnreadable(url: URL): string | undefined {
+  try {
+    readFileSync(url);
+    return undefined;
+  } catch (reason) {
+    return messageOf(reason);
+  }
+}

@@ -4,7 +4,8 @@ import { type Scheduler, VirtualScheduler, wallScheduler } from '../../../common
 import { MemoryNetwork, type MemoryNetworkInit } from '../../../node/transport/memory-transport.ts';
 import { CONNECT_MS, REDIAL_MS, type Transport } from '../../../node/transport/transport.ts';
 import { frame, pattern, RecordingSink, until } from '../../conformance/recording-sink.ts';
-import { describeTransport, type TransportWorld } from '../../conformance/transport.ts';
+import { describeTransport } from '../../conformance/transport.ts';
+import type { TransportWorld } from '../../conformance/transport-world.ts';
 import { settleOnWallClock } from './wall-clock.ts';
 
 function memoryWorld(

@@ -192,7 +192,9 @@ export class Exchange {
     const { plan, output } = operation;
     const granted = plan.program.channels.map(({ id }) => {
       const index = plan.inbound.findIndex((one) => one.peer === peer && one.channel === id);
-      return index < 0 ? 0 : operation.engine.granted(index);
+      const places = index < 0 ? 0 : operation.engine.granted(index);
+      this.#lanes.inbound({ peer, channel: id }).announcedGranted = places;
+      return places;
     });
     this.control.send(peer, {
       kind: 'HEADER',
@@ -281,20 +283,17 @@ export class Exchange {
   }
 
   #announceLane({ peer, channel }: LaneId, lane: InboundLane): boolean {
-    if (this.#departed.has(peer)) return true;
     const current = this.#current;
     const index =
       current?.plan.inbound.findIndex((one) => one.peer === peer && one.channel === channel) ?? -1;
     const granted = index < 0 ? 0 : (current?.engine.granted(index) ?? 0);
+    if (this.#departed.has(peer) || !lane.worthAnnouncing(granted)) return true;
     const slotsReleased = lane.released;
     const sequence = this.#sequence;
-    return this.control.trySend(peer, {
-      kind: 'CREDIT',
-      sequence,
-      channel,
-      granted,
-      slotsReleased,
-    });
+    const credit = { kind: 'CREDIT', sequence, channel, granted, slotsReleased } as const;
+    if (!this.control.trySend(peer, credit)) return false;
+    lane.announce(granted);
+    return true;
   }
 
   // -- incoming -----------------------------------------------------------------------------------

@@ -58,8 +58,26 @@ export class InboundLane {
   /** Slot messages up to which all are used up: what the sender is told. */
   released = 0;
   /** The value of `released` that the sender has been told. */
-  announced = 0;
+  announcedReleased = 0;
+  /** Places of the operation under way that the sender has been told it may write. */
+  announcedGranted = 0;
   readonly #releasedEarly = new Set<number>();
+
+  /**
+   * Whether a credit message is worth its cost: a place is new, or half the slots are. Until then the
+   * sender still sees a free slot: of twice a window of slots, a window at most is held and less than
+   * a window is not announced, so the sender that is furthest behind can always post.
+   */
+  worthAnnouncing(granted: number): boolean {
+    const slots = this.released - this.announcedReleased;
+    return granted > this.announcedGranted || slots >= SLOTS_PER_LANE / 2;
+  }
+
+  /** The sender is told the lane's state as of now. */
+  announce(granted: number): void {
+    this.announcedReleased = this.released;
+    this.announcedGranted = granted;
+  }
 
   /** Message number `index` of the lane is used up; its slot may be filled again. */
   release(index: number): void {

@@ -69,4 +69,20 @@ describe('lanes', () => {
     expect(() => lane.release(1)).toThrow(/to be held/);
     expect(() => lane.release(3)).toThrow(/to be held/);
   });
+
+  it('a credit is announced for a new place, or when half the slots are released', () => {
+    const lane = new InboundLane();
+    expect(lane.worthAnnouncing(0)).toBe(false);
+    expect(lane.worthAnnouncing(1)).toBe(true);
+    lane.announce(1);
+    expect(lane.worthAnnouncing(1)).toBe(false);
+    for (let index = 0; index < SLOTS_PER_LANE / 2; index++) {
+      expect(lane.worthAnnouncing(1)).toBe(false);
+      lane.arrived++;
+      lane.release(index);
+    }
+    expect(lane.worthAnnouncing(1)).toBe(true);
+    lane.announce(1);
+    expect(lane.worthAnnouncing(1)).toBe(false);
+  });
 });

@@ -1,0 +1,59 @@
+/** The buffers of a sweep: allocated once, for its largest size. */
+import type * as Library from 'hlsim';
+import { formatBytes, MiB } from '../common/bytes.ts';
+import { HlsimError } from '../common/errors.ts';
+import { roundUp } from '../common/math.ts';
+import type { RankDevice } from '../training/rank-device.ts';
+import { type BenchSize, ELEMENT_BYTES } from './sizes.ts';
+
+/** The calls that this file makes: the package's, or those of a test. */
+export type BufferLibrary = Pick<
+  typeof Library,
+  'hlthunk_get_dram_usage' | 'hlthunk_get_hw_ip_info'
+>;
+
+export interface BenchBuffers {
+  /** This rank's input, out of place. */
+  readonly send: number;
+  /** The whole result; in place, the input lies in it. */
+  readonly recv: number;
+  /** One unsigned 32-bit integer: wrong elements found. */
+  readonly counter: number;
+}
+
+/** Throws `HLSIM_CONFIG`, with the size that `--hbm` must have, if they do not fit. */
+export async function allocateBuffers(
+  library: BufferLibrary,
+  fd: number,
+  device: RankDevice,
+  sizes: readonly BenchSize[],
+): Promise<BenchBuffers> {
+  const sendBytes = Math.max(0, ...sizes.map(({ count }) => count * ELEMENT_BYTES));
+  const recvBytes = Math.max(0, ...sizes.map(({ bytes }) => bytes));
+  await expectRoom(library, fd, [sendBytes, recvBytes, ELEMENT_BYTES]);
+  return {
+    send: await device.allocate(sendBytes),
+    recv: await device.allocate(recvBytes),
+    counter: await device.allocate(ELEMENT_BYTES),
+  };
+}
+
+async function expectRoom(
+  library: BufferLibrary,
+  fd: number,
+  allocations: readonly number[],
+): Promise<void> {
+  const { dramBytes, dramPageBytes } = await library.hlthunk_get_hw_ip_info(fd);
+  const { dramFreeBytes } = await library.hlthunk_get_dram_usage(fd);
+  const needed = allocations.reduce(
+    (sum, bytes) => sum + roundUp(Math.max(1, bytes), dramPageBytes),
+    0,
+  );
+  if (needed <= dramFreeBytes) return;
+  const hbmBytes = roundUp(dramBytes - dramFreeBytes + needed, MiB);
+  throw new HlsimError(
+    'HLSIM_CONFIG',
+    `Expected ${formatBytes(needed)} of free device memory (HBM) for the buffers of the largest size but found ${formatBytes(dramFreeBytes)} of ${formatBytes(dramBytes)}: start the hosts with --hbm ${hbmBytes / MiB}M or more, or lower --maxbytes`,
+    { fields: { needed, hbmBytes } },
+  );
+}

@@ -1,0 +1,25 @@
+/**
+ * A sweep as every rank runs it (`builtin:bench`): an ordinary user program. A rank that fails frees
+ * nothing itself: its process ends, and the kernel closes what it held.
+ */
+import * as hlsim from 'hlsim';
+import { wallClock } from '../common/clock.ts';
+import { RankDevice } from '../training/rank-device.ts';
+import { allocateBuffers } from './buffers.ts';
+import { measureSize } from './measure.ts';
+import { readBenchOptions } from './options.ts';
+import { benchSizes, ELEMENT_BYTES } from './sizes.ts';
+
+const options = readBenchOptions(process.argv[2]);
+const world = await hlsim.initWorld();
+const sizes = benchSizes(options, world.worldSize);
+const device = await RankDevice.open(hlsim, world.fd, ELEMENT_BYTES);
+const buffers = await allocateBuffers(hlsim, world.fd, device, sizes);
+const init = { library: hlsim, world, device, buffers, options, clock: wallClock };
+for (const [index, size] of sizes.entries()) {
+  const report = await measureSize(init, size, index);
+  await hlsim.reportResult({ ...report });
+}
+await device.close();
+await hlsim.hcclCommDestroy(world.comm);
+await hlsim.hlthunk_close(world.fd);

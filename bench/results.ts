@@ -1,0 +1,149 @@
+/** Collects the ranks' reports of a sweep into rows. */
+import { z } from 'zod';
+import { HlsimError } from '../common/errors.ts';
+import { algorithmBandwidth, busBandwidthFactor } from './busbw.ts';
+import type { BenchOptions } from './options.ts';
+import { type Measurement, type SizeReport, sizeReport } from './report.ts';
+import { type BenchSize, benchSizes } from './sizes.ts';
+
+/** Figures of one size, out of place or in place. */
+export interface BenchFigures {
+  /** Of the slowest rank. */
+  readonly timeUs: number;
+  /** GB/s */
+  readonly algBw: number;
+  readonly busBw: number;
+  /** Wrong elements on all ranks together; null: not checked. */
+  readonly wrong: number | null;
+}
+
+export interface BenchRow {
+  /** Bytes of the whole array. */
+  readonly size: number;
+  /** Elements that the call was given. */
+  readonly count: number;
+  readonly type: string;
+  readonly redop: string;
+  /** -1: the collective has none. */
+  readonly root: number;
+  readonly outOfPlace: BenchFigures;
+  readonly inPlace: BenchFigures;
+}
+
+export class BenchResults {
+  readonly options: BenchOptions;
+  readonly nranks: number;
+  readonly #sizes: readonly BenchSize[];
+  readonly #rows: BenchRow[] = [];
+  /** Reports of the size that is being measured, by rank. */
+  readonly #pending = new Map<number, SizeReport>();
+
+  constructor(options: BenchOptions, nranks: number) {
+    this.options = options;
+    this.nranks = nranks;
+    this.#sizes = benchSizes(options, nranks);
+  }
+
+  /** Rows so far, in the order of the sweep. */
+  get rows(): readonly BenchRow[] {
+    return this.#rows;
+  }
+
+  /** Whether there is a row for every size. */
+  get complete(): boolean {
+    return this.#rows.length === this.#sizes.length;
+  }
+
+  /** Wrong elements of all results on all ranks. */
+  get outOfBounds(): number {
+    return this.#figures().reduce((sum, { wrong }) => sum + (wrong ?? 0), 0);
+  }
+
+  /** Mean busbw of all rows, out of place and in place, in GB/s; 0 without rows. */
+  get averageBusBandwidth(): number {
+    const figures = this.#figures();
+    if (figures.length === 0) return 0;
+    return figures.reduce((sum, { busBw }) => sum + busBw, 0) / figures.length;
+  }
+
+  /**
+   * Takes a rank's report; returns a row once every rank has reported its size. Throws
+   * `HLSIM_PROTOCOL_ERROR` for a report that is malformed, out of order or not of this sweep.
+   */
+  add(rank: number, report: unknown): BenchRow | undefined {
+    const parsed = sizeReport.safeParse(report);
+    if (!parsed.success) {
+      throw unexpected(rank, 'a report of one size', z.prettifyError(parsed.error));
+    }
+    this.#expectNext(rank, parsed.data);
+    this.#pending.set(rank, parsed.data);
+    if (this.#pending.size < this.nranks) return undefined;
+    const row = this.#row([...this.#pending.values()], parsed.data);
+    this.#pending.clear();
+    this.#rows.push(row);
+    return row;
+  }
+
+  /**
+   * No rank can be a size ahead: each size begins with a barrier at the coordinator, where the reports
+   * come through too.
+   */
+  #expectNext(rank: number, { index, bytes, count, outOfPlace, inPlace }: SizeReport): void {
+    if (!Number.isInteger(rank) || rank < 0 || rank >= this.nranks) {
+      throw unexpected(rank, `reports of ranks below ${this.nranks}`, `one of rank ${rank}`);
+    }
+    if (this.#pending.has(rank)) throw unexpected(rank, 'one report of a size', 'a second one');
+    const next = this.#rows.length;
+    const size = this.#sizes[next];
+    if (size === undefined) throw unexpected(rank, `${this.#sizes.length} sizes`, 'one more');
+    if (index !== next || bytes !== size.bytes || count !== size.count) {
+      const expected = `size ${next} of ${size.bytes} bytes, count ${size.count}`;
+      throw unexpected(rank, expected, `size ${index} of ${bytes} bytes, count ${count}`);
+    }
+    const checked = [outOfPlace, inPlace].every(
+      ({ wrong }) => (wrong !== null) === this.options.check,
+    );
+    if (!checked) throw unexpected(rank, `check ${this.options.check}`, 'the opposite');
+  }
+
+  #row(reports: readonly SizeReport[], { bytes, count }: BenchSize): BenchRow {
+    const { collective, dataType, reduceOp } = this.options;
+    return {
+      size: bytes,
+      count,
+      type: dataType,
+      redop: collective === 'all_reduce' ? reduceOp : 'none',
+      root: -1,
+      outOfPlace: this.#combine(
+        bytes,
+        reports.map(({ outOfPlace }) => outOfPlace),
+      ),
+      inPlace: this.#combine(
+        bytes,
+        reports.map(({ inPlace }) => inPlace),
+      ),
+    };
+  }
+
+  #combine(bytes: number, ofRanks: readonly Measurement[]): BenchFigures {
+    const timeUs = Math.max(...ofRanks.map((one) => one.timeUs));
+    const algBw = algorithmBandwidth(bytes, timeUs);
+    const busBw = algBw * busBandwidthFactor(this.options.collective, this.nranks);
+    const wrong = this.options.check
+      ? ofRanks.reduce((sum, one) => sum + (one.wrong ?? 0), 0)
+      : null;
+    return { timeUs, algBw, busBw, wrong };
+  }
+
+  #figures(): readonly BenchFigures[] {
+    return this.#rows.flatMap(({ outOfPlace, inPlace }) => [outOfPlace, inPlace]);
+  }
+}
+
+function unexpected(rank: number, expected: string, found: string): HlsimError {
+  return new HlsimError(
+    'HLSIM_PROTOCOL_ERROR',
+    `Expected ${expected} from rank ${rank} but found: ${found}: run the same version of hlsim on all hosts`,
+    { fields: { rank } },
+  );
+}

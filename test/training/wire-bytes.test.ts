@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { GRADIENT_COUNT, METRIC_COUNT, PARAMETER_COUNT } from '../../training/model.ts';
+import { trainingCalls, wireBytes } from '../../training/wire-bytes.ts';
+
+describe('trainingCalls()', () => {
+  it('are one broadcast, one all-reduce for each batch and one for each evaluation', () => {
+    const calls = trainingCalls({ epochs: 3, seed: 1, batch: 64 }, 1437);
+    expect(calls).toEqual([
+      { collective: 'broadcast', count: PARAMETER_COUNT, times: 1 },
+      { collective: 'allReduce', count: GRADIENT_COUNT, times: 3 * 23 },
+      { collective: 'allReduce', count: METRIC_COUNT, times: 3 },
+    ]);
+  });
+});
+
+/** Against the closed forms of the papers, where those have no remainder. */
+describe('wireBytes()', () => {
+  it('of a broadcast is the vector once for every rank but the root', () => {
+    for (const nranks of [1, 2, 3, 4, 5, 8]) {
+      const calls = [{ collective: 'broadcast', count: 1001, times: 2 }] as const;
+      expect(wireBytes(calls, nranks)).toBe(2 * 4 * 1001 * (nranks - 1));
+    }
+  });
+
+  it('of a small all-reduce on 2^k ranks is the vector k times from every rank', () => {
+    for (const [nranks, rounds] of [
+      [1, 0],
+      [2, 1],
+      [4, 2],
+      [8, 3],
+    ] as const) {
+      const calls = [{ collective: 'allReduce', count: METRIC_COUNT, times: 1 }] as const;
+      expect(wireBytes(calls, nranks)).toBe(4 * METRIC_COUNT * rounds * nranks);
+    }
+  });
+
+  it('of a large all-reduce is 2 (p - 1) times the vector for all ranks together', () => {
+    for (const nranks of [1, 2, 3, 4, 5, 8]) {
+      const calls = [{ collective: 'allReduce', count: 100_003, times: 5 }] as const;
+      expect(wireBytes(calls, nranks)).toBe(5 * 2 * (nranks - 1) * 4 * 100_003);
+    }
+  });
+
+  it('of several calls is their sum', () => {
+    const one = { collective: 'allReduce', count: 7, times: 3 } as const;
+    const two = { collective: 'broadcast', count: 9, times: 2 } as const;
+    expect(wireBytes([one, two], 3)).toBe(wireBytes([one], 3) + wireBytes([two], 3));
+    expect(wireBytes([], 3)).toBe(0);
+  });
+});

@@ -1,0 +1,40 @@
+/** What the ranks of a training report: messages from the program to whoever submitted the job. */
+import { z } from 'zod';
+
+const count = z.int().nonnegative();
+
+/** Rank 0, after every epoch. */
+const epochReport = z.strictObject({
+  kind: z.literal('epoch'),
+  /** From 1. */
+  epoch: z.int().positive(),
+  /** Mean cross-entropy over the epoch's training rows, each before the step that its batch led to. */
+  loss: z.number(),
+  /** Part of those rows that were classified right. */
+  trainingAccuracy: z.number().min(0).max(1),
+  /** Part of the held-out rows that are classified right after the epoch. */
+  heldOutAccuracy: z.number().min(0).max(1),
+  /** Wall clock of that host. */
+  seconds: z.number().nonnegative(),
+});
+
+/** Every rank, at its end. */
+const finalReport = z.strictObject({
+  kind: z.literal('final'),
+  accuracy: z.number().min(0).max(1),
+  /** SHA-256 of this rank's weights, as bytes. */
+  weightsDigest: z.string().regex(/^[0-9a-f]{64}$/),
+  trainingRows: count,
+  heldOutRows: count,
+  /** hcclCommGetCounters of this rank. */
+  payloadBytesSent: count,
+  controlBytesSent: count,
+  collectives: count,
+  /** From the first collective to the last, wall clock of that host. */
+  seconds: z.number().nonnegative(),
+});
+
+export const trainReport = z.discriminatedUnion('kind', [epochReport, finalReport]);
+
+export type EpochReport = Readonly<z.infer<typeof epochReport>>;
+export type FinalReport = Readonly<z.infer<typeof finalReport>>;

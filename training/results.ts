@@ -1,0 +1,108 @@
+/** Collects the ranks' reports of a training into a summary. */
+import { z } from 'zod';
+import { HlsimError } from '../common/errors.ts';
+import type { TrainOptions } from './options.ts';
+import { type EpochReport, type FinalReport, trainReport } from './report.ts';
+import { trainingCalls, wireBytes } from './wire-bytes.ts';
+
+/** An epoch has ended on all ranks. */
+export type TrainEvent = EpochReport & { readonly epochs: number };
+
+export interface TrainSummary {
+  readonly nranks: number;
+  readonly options: TrainOptions;
+  readonly trainingRows: number;
+  readonly heldOutRows: number;
+  /** Mean training loss of each epoch. */
+  readonly loss: readonly number[];
+  /** Part of the held-out rows that the trained model classifies right. */
+  readonly accuracy: number;
+  /** Whether all ranks ended with the same bits. */
+  readonly weightsIdentical: boolean;
+  /** SHA-256 of rank 0's weights: equal for equal seeds, ranks and versions. */
+  readonly weightsDigest: string;
+  /** Payload that all NICs sent, as they counted it. */
+  readonly wireBytes: number;
+  /** The same by the formulas of the algorithms. */
+  readonly wireBytesFormula: number;
+  /** Headers, credits and the like. */
+  readonly controlBytes: number;
+  /** Collectives of each rank. */
+  readonly collectives: number;
+  /** Wall clock of the slowest rank. */
+  readonly seconds: number;
+}
+
+export class TrainResults {
+  readonly #options: TrainOptions;
+  readonly #nranks: number;
+  readonly #loss: number[] = [];
+  readonly #finals = new Map<number, FinalReport>();
+
+  constructor(options: TrainOptions, nranks: number) {
+    this.#options = options;
+    this.#nranks = nranks;
+  }
+
+  /**
+   * Takes a rank's report; returns an epoch that has ended. Throws `HLSIM_PROTOCOL_ERROR` for a report
+   * that is malformed, out of order or from a rank that should not send it.
+   */
+  add(rank: number, report: unknown): TrainEvent | undefined {
+    const parsed = trainReport.safeParse(report);
+    if (!parsed.success) throw unexpected(rank, 'a training report', z.prettifyError(parsed.error));
+    if (!Number.isInteger(rank) || rank < 0 || rank >= this.#nranks) {
+      throw unexpected(rank, `reports of ranks below ${this.#nranks}`, `one of rank ${rank}`);
+    }
+    if (parsed.data.kind === 'epoch') return this.#addEpoch(rank, parsed.data);
+    if (this.#finals.has(rank)) throw unexpected(rank, 'one final report', 'a second one');
+    this.#finals.set(rank, parsed.data);
+    return undefined;
+  }
+
+  /** `undefined` while the report of any epoch or rank is missing. */
+  summary(): TrainSummary | undefined {
+    const first = this.#finals.get(0);
+    const isComplete =
+      this.#loss.length === this.#options.epochs && this.#finals.size === this.#nranks;
+    if (!isComplete || first === undefined) return undefined;
+    const finals = [...this.#finals.values()];
+    const sum = (of: (report: FinalReport) => number): number =>
+      finals.reduce((total, report) => total + of(report), 0);
+    const calls = trainingCalls(this.#options, first.trainingRows);
+    return {
+      nranks: this.#nranks,
+      options: this.#options,
+      trainingRows: first.trainingRows,
+      heldOutRows: first.heldOutRows,
+      loss: [...this.#loss],
+      accuracy: first.accuracy,
+      weightsIdentical: finals.every(({ weightsDigest }) => weightsDigest === first.weightsDigest),
+      weightsDigest: first.weightsDigest,
+      wireBytes: sum(({ payloadBytesSent }) => payloadBytesSent),
+      wireBytesFormula: wireBytes(calls, this.#nranks),
+      controlBytes: sum(({ controlBytesSent }) => controlBytesSent),
+      collectives: first.collectives,
+      seconds: Math.max(...finals.map(({ seconds }) => seconds)),
+    };
+  }
+
+  #addEpoch(rank: number, report: EpochReport): TrainEvent {
+    const { epochs } = this.#options;
+    const expected = this.#loss.length + 1;
+    if (rank !== 0 || report.epoch !== expected || expected > epochs) {
+      const wanted = `epoch ${expected} of ${epochs} from rank 0`;
+      throw unexpected(rank, wanted, `epoch ${report.epoch} from rank ${rank}`);
+    }
+    this.#loss.push(report.loss);
+    return { ...report, epochs };
+  }
+}
+
+function unexpected(rank: number, expected: string, found: string): HlsimError {
+  return new HlsimError(
+    'HLSIM_PROTOCOL_ERROR',
+    `Expected ${expected} but found: ${found}: run the same version of hlsim on all hosts`,
+    { fields: { rank } },
+  );
+}

@@ -1,0 +1,51 @@
+/**
+ * How many payload bytes a training must put on the wire, from nothing but its sizes: the collectives
+ * that it calls, and for each the programs of the algorithm that is picked for it.
+ */
+import { chunkTable } from '../collectives/chunks.ts';
+import type { CollectiveName } from '../collectives/collective.ts';
+import { totalWireElements } from '../collectives/cost.ts';
+import { lowerAll } from '../collectives/lower.ts';
+import { buildSchedule } from '../collectives/table.ts';
+import { flatTopology } from '../collectives/topology.ts';
+import { selectAlgorithm } from '../collectives/tuner.ts';
+import { defined } from '../common/assert.ts';
+import { GRADIENT_COUNT, METRIC_COUNT, PARAMETER_COUNT } from './model.ts';
+import type { TrainOptions } from './options.ts';
+import { batchCount } from './shard.ts';
+import { FLOAT_BYTES } from './step.ts';
+
+/** The same call, `times` times. */
+export interface CollectiveCalls {
+  readonly collective: CollectiveName;
+  /** float32 elements of the vector. */
+  readonly count: number;
+  readonly times: number;
+}
+
+/** What `Trainer` calls, on every rank. */
+export function trainingCalls(
+  { epochs, batch }: TrainOptions,
+  trainingRows: number,
+): readonly CollectiveCalls[] {
+  const steps = epochs * batchCount(trainingRows, batch);
+  return [
+    { collective: 'broadcast', count: PARAMETER_COUNT, times: 1 },
+    { collective: 'allReduce', count: GRADIENT_COUNT, times: steps },
+    { collective: 'allReduce', count: METRIC_COUNT, times: epochs },
+  ];
+}
+
+/** Payload bytes that all ranks together send for these calls. */
+export function wireBytes(calls: readonly CollectiveCalls[], nranks: number): number {
+  return calls.reduce((sum, call) => sum + call.times * wireBytesOfCall(call, nranks), 0);
+}
+
+function wireBytesOfCall({ collective, count }: CollectiveCalls, nranks: number): number {
+  const bytes = count * FLOAT_BYTES;
+  const algorithm = selectAlgorithm({ collective, bytes, nranks });
+  const topology = flatTopology(nranks);
+  const programs = lowerAll(buildSchedule({ collective, algorithm, topology }));
+  const table = chunkTable(defined(programs[0], 'the program of rank 0'), count);
+  return totalWireElements(programs, table) * FLOAT_BYTES;
+}

@@ -2,8 +2,6 @@
 import { z } from 'zod';
 import { MiB } from '../common/bytes.ts';
 
-export const HBM_BYTES_DEFAULT = 256 * MiB;
-
 export const nodeConfig = z.object({
   /** `ws://host:port` of the coordinator. */
   coordinator: z.url({ protocol: /^ws$/ }),

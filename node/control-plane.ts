@@ -16,7 +16,7 @@ import {
   type HostToCoordinator,
 } from '../coordinator/hlcp/messages.ts';
 import { type HcclFailure, hcclError } from './hccl/failure.ts';
-import { isHcclResult } from './hccl/hccl.ts';
+import { type HcclResult, isHcclResult } from './hccl/hccl.ts';
 import type { CommKey, CommListener, JobRank, JobServices } from './hccl/job-services.ts';
 import type { SimProcess } from './process/sim-process.ts';
 
@@ -222,8 +222,7 @@ export class ControlPlane implements JobServices {
 
   #communicatorFailed(message: Extract<CoordinatorToHost, { type: 'HLCP_COMM_FAILED' }>): void {
     const { code, message: sentence } = message.failure;
-    const result = isHcclResult(code) ? code : 'hcclInvalidUsage';
-    const failure: HcclFailure = { result, message: sentence };
+    const failure: HcclFailure = { result: resultOf(code), message: sentence };
     const name = nameOf(message);
     for (const one of this.#take(this.#rendezvous, name)) one.reject(hcclError(failure));
     for (const listener of [...(this.#watchers.get(name) ?? [])]) listener.failed(failure);
@@ -269,6 +268,12 @@ export class ControlPlane implements JobServices {
 
 function nameOf({ jobId, uniqueId, epoch }: CommKey): string {
   return `${jobId} ${uniqueId} ${epoch}`;
+}
+
+/** A member's own result comes back as it was; the coordinator's words are its own. */
+function resultOf(code: string): HcclResult {
+  if (isHcclResult(code)) return code;
+  return code === 'HLSIM_HOST_LOST' ? 'hcclPortDown' : 'hcclInvalidUsage';
 }
 
 function errorOf({ code, message }: Failure): HlsimError {

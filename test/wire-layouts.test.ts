@@ -1,0 +1,223 @@
+/** The tables of `docs/wire-protocol.md` above the link, read against what the encoders write. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { COLLECTIVES } from '../collectives/collective.ts';
+import { defined } from '../common/assert.ts';
+import { KiB, MiB } from '../common/bytes.ts';
+import { encodeEndpointName, NAME_BYTES_MAX } from '../node/fabric/endpoint-name.ts';
+import {
+  EAGER_BYTES,
+  MESSAGE_HEADER_BYTES,
+  writeMessageHeader,
+} from '../node/fabric/message-header.ts';
+import { RECV_DEPTH } from '../node/fabric/queue-pair.ts';
+import {
+  CONTROL_BYTES_MAX,
+  CONTROL_TAG,
+  type ControlMessage,
+  dataImmediate,
+  encodeControl,
+} from '../node/hccl/control-message.ts';
+import { hcclFloat32, hcclSum } from '../node/hccl/hccl.ts';
+import {
+  CHANNELS_MAX,
+  SLICE_BYTES_MAX,
+  SLICE_BYTES_MIN,
+  SLOT_POOL_BYTES_MAX,
+  SLOTS_PER_LANE,
+} from '../node/hccl/lanes.ts';
+import {
+  CM_DEADLINE_MS,
+  CM_KEPT_HELLOS_MAX,
+  CM_RESEND_MS,
+  CM_RESEND_MS_MAX,
+} from '../node/verbs/cm.ts';
+import { encodeHello, HELLO_BYTES } from '../node/verbs/cm-message.ts';
+
+const text = readFileSync(new URL('../docs/wire-protocol.md', import.meta.url), 'utf8');
+
+type Value = number | bigint | string | number[];
+
+/** The section below a heading, to the next one. */
+function section(heading: string): string {
+  const found = text.split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`));
+  return defined(found, `a section ${heading}`);
+}
+
+/** Texts whose length another field gives; any other text reaches to the end. */
+const LENGTH_FIELDS: Readonly<Record<string, string>> = {
+  host: 'hostBytes',
+  algorithm: 'nameBytes',
+};
+
+/** Reads `bytes` by the table of a section; the fields must follow each other without a gap. */
+function readByTable(heading: string, bytes: Uint8Array): Record<string, Value> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const fields: Record<string, Value> = {};
+  let end = 0;
+  const rows = section(heading).matchAll(/^\| (\d+)(?: \+ `(\w+)`)? \| ([^|]+) \| `(\w+)` \|/gm);
+  for (const [, fixed, variable, type = '', name = ''] of rows) {
+    const offset = Number(fixed) + (variable === undefined ? 0 : Number(fields[variable]));
+    expect(offset, `${heading}: offset of ${name}`).toBe(end);
+    const given = LENGTH_FIELDS[name];
+    const length = given === undefined ? bytes.byteLength - offset : Number(fields[given]);
+    const [value, size] = readField(view, type, offset, length);
+    fields[name] = value;
+    end = offset + size;
+  }
+  expect(end, `${heading}: length`).toBe(bytes.byteLength);
+  return fields;
+}
+
+/** The value of a field and how many bytes it has; `length` is that of a field without a size. */
+function readField(view: DataView, type: string, offset: number, length: number): [Value, number] {
+  switch (type) {
+    case 'u8':
+      return [view.getUint8(offset), 1];
+    case 'u16':
+      return [view.getUint16(offset, true), 2];
+    case 'u32':
+      return [view.getUint32(offset, true), 4];
+    case 'u64':
+      return [view.getBigUint64(offset, true), 8];
+    case 'f64':
+      return [view.getFloat64(offset, true), 8];
+    case 'UTF-8':
+      return [new TextDecoder().decode(new Uint8Array(view.buffer, offset, length)), length];
+    case 'u32 each': {
+      const numbers = Array.from({ length: length / 4 }, (_, index) =>
+        view.getUint32(offset + 4 * index, true),
+      );
+      return [numbers, length];
+    }
+    default:
+      throw new Error(`Expected a type of the document but found ${type}`);
+  }
+}
+
+const HEADER: ControlMessage = {
+  kind: 'HEADER',
+  sequence: 0x0102_0304,
+  call: {
+    collective: 'broadcast',
+    count: 2 ** 40 + 1,
+    dataType: hcclFloat32,
+    reduceOp: hcclSum,
+    root: 5,
+    algorithm: 'binomialTree',
+  },
+  output: { address: 2 ** 44 + 3, key: 0x1234_5678_9abcn, length: 2 ** 33 + 4 },
+  granted: [17, 0x0a0b_0c0d],
+};
+
+describe('docs/wire-protocol.md, above the link', () => {
+  it('HELLO of a queue pair', () => {
+    const hello = { seen: false, answerWanted: true, qpn: 7, psn: 0xfedc_ba98, credits: 64 };
+    const bytes = encodeHello(hello);
+    expect(bytes.byteLength).toBe(HELLO_BYTES);
+    const shared = { version: 1, reserved: 0, qpn: 7, psn: 0xfedc_ba98, credits: 64 };
+    const heading = 'HELLO of a queue pair';
+    expect(readByTable(heading, bytes)).toEqual({ ...shared, flags: 0b10 });
+    const seen = encodeHello({ ...hello, seen: true, answerWanted: false });
+    expect(readByTable(heading, seen)).toEqual({ ...shared, flags: 0b01 });
+    expect(section(heading)).toMatch(/bit 0 `seen`.*bit 1 `answerWanted`/);
+  });
+
+  it('endpoint name', () => {
+    const address = { host: 'höst', port: 40_001 };
+    const bytes = encodeEndpointName({ nodeId: 'node-7', address, serviceId: 9 });
+    expect(readByTable('Endpoint name', bytes)).toEqual({
+      version: 1,
+      hostBytes: 5,
+      port: 40_001,
+      serviceId: 9,
+      host: 'höst',
+      nodeId: 'node-7',
+    });
+  });
+
+  it('header of a message', () => {
+    const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
+    writeMessageHeader({ tagged: true, tag: 0x8000_0000_0000_0001n, length: 4095 }, bytes);
+    const expected = { tag: 0x8000_0000_0000_0001n, flags: 1, reserved: 0, length: 4095 };
+    expect(readByTable('Header of a message', bytes)).toEqual(expected);
+  });
+
+  it('HEADER', () => {
+    expect(readByTable('HEADER', encodeControl(HEADER))).toEqual({
+      kind: 2,
+      collective: 2,
+      dataType: 7,
+      reduceOp: 0,
+      sequence: 0x0102_0304,
+      root: 5,
+      count: 2 ** 40 + 1,
+      address: 2 ** 44 + 3,
+      key: 0x1234_5678_9abcn,
+      length: 2 ** 33 + 4,
+      nameBytes: 12,
+      channels: 2,
+      algorithm: 'binomialTree',
+      granted: [17, 0x0a0b_0c0d],
+    });
+    expect(COLLECTIVES).toEqual(['allReduce', 'allGather', 'broadcast']);
+    expect(section('HEADER')).toContain('0 all-reduce, 1 all-gather, 2 broadcast');
+  });
+
+  it('HELLO of a rank, CREDIT and BYE', () => {
+    const hello = encodeControl({ kind: 'HELLO' });
+    expect(readByTable('HELLO of a rank', hello)).toEqual({ kind: 1 });
+    const numbers = { channel: 1, sequence: 70_000, granted: 80_000, slotsReleased: 90_000 };
+    const credit = encodeControl({ kind: 'CREDIT', ...numbers });
+    expect(readByTable('CREDIT', credit)).toEqual({ kind: 3, ...numbers });
+    const bye = encodeControl({ kind: 'BYE', lastSequence: 100_000 });
+    expect(readByTable('BYE', bye)).toEqual({ kind: 4, lastSequence: 100_000 });
+  });
+
+  it('the kinds of control messages', () => {
+    const rows = [...section('Above the link: HCCL').matchAll(/^\| (\d) \| `(\w+)` \|/gm)];
+    const kinds = [HEADER, { kind: 'HELLO' }, { kind: 'BYE', lastSequence: 0 }] as const;
+    const credit = {
+      kind: 'CREDIT',
+      channel: 0,
+      sequence: 1,
+      granted: 0,
+      slotsReleased: 0,
+    } as const;
+    const encoded = [...kinds, credit].map((message) => [message.kind, encodeControl(message)[0]]);
+    expect(Object.fromEntries(rows.map(([, code, name]) => [name, Number(code)]))).toEqual(
+      Object.fromEntries(encoded),
+    );
+  });
+
+  it('immediate data', () => {
+    const rows = [...section('Data').matchAll(/^\| (\d+) to (\d+) \| `(\w+)` \|/gm)];
+    const data = dataImmediate(1, 0x1234_5678);
+    const fields = rows.map(([, high, low, name]) => [
+      name,
+      (data >>> Number(low)) & (2 ** (Number(high) - Number(low) + 1) - 1),
+    ]);
+    expect(Object.fromEntries(fields)).toEqual({ channel: 1, sequence: 0x34_5678 });
+  });
+
+  it.each([
+    `${CM_RESEND_MS} ms\n(\`CM_RESEND_MS\`)`,
+    `${CM_RESEND_MS_MAX / 1000} s (\`CM_RESEND_MS_MAX\`)`,
+    `${CM_DEADLINE_MS / 1000} s (\`CM_DEADLINE_MS\`)`,
+    `${CM_KEPT_HELLOS_MAX} per\nservice (\`CM_KEPT_HELLOS_MAX\`)`,
+    `${HELLO_BYTES} bytes (\`HELLO_BYTES\`)`,
+    `${NAME_BYTES_MAX} bytes (\`NAME_BYTES_MAX\`)`,
+    `${MESSAGE_HEADER_BYTES} bytes (\`MESSAGE_HEADER_BYTES\`)`,
+    `${EAGER_BYTES} bytes\n(\`EAGER_BYTES\`)`,
+    `${RECV_DEPTH} receives (\`RECV_DEPTH\`)`,
+    `tag ${CONTROL_TAG} (\`CONTROL_TAG\`)`,
+    `${CONTROL_BYTES_MAX} bytes\n(\`CONTROL_BYTES_MAX\`)`,
+    `below ${CHANNELS_MAX} (\`CHANNELS_MAX\`)`,
+    `${SLOTS_PER_LANE} slots (\`SLOTS_PER_LANE\`)`,
+    `${SLOT_POOL_BYTES_MAX / MiB} MiB (\`SLOT_POOL_BYTES_MAX\`)`,
+    `at least ${SLICE_BYTES_MIN / KiB} KiB and at most ${SLICE_BYTES_MAX / KiB} KiB`,
+  ])('%s', (phrase) => {
+    const flat = (words: string) => words.replace(/\s+/g, ' ');
+    expect(flat(text)).toContain(flat(phrase));
+  });
+});

@@ -60,9 +60,9 @@ class WorkerProgram implements RunningProgram {
     const { process, output } = start;
     const { port1, port2 } = new MessageChannel();
     let message: string | undefined;
-    const fatal = (sentence: string) => {
+    const fatal = (sentence: string, details = sentence) => {
       message ??= sentence;
-      output('stderr', `${sentence}\n`);
+      output('stderr', `${details}\n`);
     };
     const data: UserWorkerData = { programUrl: programUrl.href, memory: process.memory };
     const worker = new Worker(new URL('./user-main.js', import.meta.url), {
@@ -86,7 +86,7 @@ class WorkerProgram implements RunningProgram {
       passOn(worker.stdout, (text) => output('stdout', text)),
       passOn(worker.stderr, (text) => output('stderr', text)),
     ]);
-    worker.on('error', (reason) => fatal(describe(reason)));
+    worker.on('error', (reason) => fatal(sentenceOf(reason), detailsOf(reason)));
     const exitCode = await new Promise<number>((resolve) => worker.once('exit', resolve));
     await withDeadline(scheduler, OUTPUT_DRAIN_MS, drained, () => new Error('late output')).catch(
       () => fatal(`Some output was lost: the streams did not end within ${OUTPUT_DRAIN_MS} ms`),
@@ -104,11 +104,21 @@ function passOn(stream: NodeJS.ReadableStream, take: (text: string) => void): Pr
   return ended.promise;
 }
 
+/** What a program died of, in one line. */
+function sentenceOf(reason: unknown): string {
+  if (!(reason instanceof Error) || isOurs(reason)) return messageOf(reason);
+  return `${reason.name}: ${reason.message}`;
+}
+
 /** Failures that hlsim reports itself need no stack; a program's own errors do. */
-function describe(reason: unknown): string {
-  const ours = reason instanceof Error && /^(SystemCallError|HlsimError)$/.test(reason.name);
-  if (ours) return reason.message;
-  return reason instanceof Error ? (reason.stack ?? reason.message) : messageOf(reason);
+function detailsOf(reason: unknown): string {
+  if (!(reason instanceof Error) || isOurs(reason)) return messageOf(reason);
+  return reason.stack ?? reason.message;
+}
+
+/** By name: the error has come from another thread, without its class. */
+function isOurs(reason: Error): boolean {
+  return reason.name === 'SystemCallError' || reason.name === 'HlsimError';
 }
 
 function urlOf(program: string): URL {

@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+/**
+ * The `hlsim` command. In a fresh clone it builds itself first; an installed package is built already.
+ */
+import { existsSync } from 'node:fs';
+import process from 'node:process';
+
+const BUILT = new URL('../dist/cli/main.js', import.meta.url);
+const SETUP = new URL('../scripts/setup.js', import.meta.url);
+
+if (existsSync(SETUP)) {
+  const { setUp, requireNodeVersion } = await import(SETUP.href);
+  requireNodeVersion();
+  if (!existsSync(BUILT)) await setUp();
+}
+const { main } = await import(BUILT.href);
+process.exit(await main(process.argv.slice(2)));

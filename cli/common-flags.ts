@@ -1,0 +1,113 @@
+/** The flags that several commands share, each defined once. */
+import { MiB } from '../common/bytes.ts';
+import { optional, toggle, withDefault } from './flags.ts';
+import { coordinatorUrl, duration, integer, oneOf, size, text } from './readers.ts';
+
+export const HOSTS_MAX = 256;
+export const DEVICES_MAX = 64;
+/** Where a coordinator listens unless told otherwise. */
+export const COORDINATOR_PORT_DEFAULT = 7700;
+
+const hostCount = {
+  name: 'hosts',
+  value: '<n>',
+  reader: integer(1, HOSTS_MAX),
+} as const;
+
+/** For commands that may join a cluster, where the number follows from the cluster. */
+export const hostsFlag = optional({
+  ...hostCount,
+  description: 'host processes; with --coordinator, the number that the cluster must have',
+});
+
+export const hostsWithDefault = withDefault('4', { ...hostCount, description: 'host processes' });
+
+const DEVICES_DEFAULT = '1';
+const HBM_DEFAULT = '256M';
+
+const deviceCount = {
+  name: 'devices',
+  value: '<n>',
+  description: 'devices of each host; a rank is a device',
+  reader: integer(1, DEVICES_MAX),
+} as const;
+
+const hbmSize = {
+  name: 'hbm',
+  value: '<size>',
+  description: 'HBM of each device',
+  reader: size(MiB),
+} as const;
+
+export const devicesFlag = withDefault(DEVICES_DEFAULT, deviceCount);
+export const hbmFlag = withDefault(HBM_DEFAULT, hbmSize);
+
+export const coordinatorFlag = optional({
+  name: 'coordinator',
+  value: '<url>',
+  description: 'join the cluster of this coordinator instead of starting one',
+  reader: coordinatorUrl,
+});
+
+export const tokenFlag = optional({
+  name: 'token',
+  value: '<text>',
+  description: 'secret of the cluster; the same in every part of it',
+  reader: text('a text that is not empty'),
+});
+
+export const joinTimeoutFlag = withDefault('30s', {
+  name: 'join-timeout',
+  value: '<time>',
+  description: 'how long to wait for the coordinator and for every host',
+  reader: duration,
+});
+
+export const logLevelFlag = optional({
+  name: 'log-level',
+  value: '<level>',
+  description: "show the daemons' logs on stderr, from this level on",
+  reader: oneOf(['debug', 'info', 'warn', 'error', 'silent']),
+});
+
+export const daemonLogLevelFlag = withDefault('info', {
+  name: 'log-level',
+  value: '<level>',
+  description: 'what to log on stderr, from this level on',
+  reader: oneOf(['debug', 'info', 'warn', 'error', 'silent']),
+});
+
+export const exitWithParentFlag = toggle({
+  name: 'exit-with-parent',
+  description: 'end when standard input ends: the launcher is gone',
+});
+
+export const awaitGoFlag = toggle({
+  name: 'await-go',
+  description: 'start when a line arrives on standard input; end if it ends before',
+});
+
+export const jsonFileFlag = optional({
+  name: 'json',
+  value: '<file>',
+  description: 'write the results to this file as JSON',
+  reader: text('a file name'),
+});
+
+/** The hosts of a temporary cluster, where nothing else is said. */
+export const HOST_DEFAULTS = { devices: Number(DEVICES_DEFAULT), hbmBytes: 256 * MiB } as const;
+
+/** What every command needs that runs a job on a cluster, its own or a running one. */
+export const clusterFlags = {
+  hosts: hostsFlag,
+  // Without a default here: a running cluster has its own, and to ask for others is an error.
+  devices: optional({
+    ...deviceCount,
+    description: `${deviceCount.description}; ${DEVICES_DEFAULT} unless given`,
+  }),
+  hbm: optional({ ...hbmSize, description: `${hbmSize.description}; ${HBM_DEFAULT} unless given` }),
+  coordinator: coordinatorFlag,
+  token: tokenFlag,
+  joinTimeout: joinTimeoutFlag,
+  logLevel: logLevelFlag,
+} as const;

@@ -1,0 +1,52 @@
+/**
+ * The command lines of the two daemons, as the launcher writes them. Every flag is given, so that no
+ * environment variable meant for the launcher changes a daemon; the token goes by the environment.
+ */
+
+/** What daemons log unless asked otherwise: kept by the launcher in case one dies. */
+const LOG_LEVEL_DEFAULT = 'warn';
+
+export interface CoordinatorArguments {
+  readonly host: string;
+  readonly port: number;
+  readonly hosts: number;
+  readonly logLevel: string | undefined;
+  /** Ends with its launcher, or starts when the launcher has recorded it. */
+  readonly parent: 'exit-with-parent' | 'await-go';
+}
+
+export function coordinatorArguments(options: CoordinatorArguments): string[] {
+  return [
+    'coordinator',
+    ...['--host', options.host],
+    ...['--port', String(options.port)],
+    ...['--hosts', String(options.hosts)],
+    ...['--log-level', options.logLevel ?? LOG_LEVEL_DEFAULT],
+    `--${options.parent}`,
+  ];
+}
+
+export interface NodeArguments {
+  readonly coordinator: string;
+  readonly devices: number;
+  readonly hbmBytes: number;
+  readonly bind: string;
+  readonly joinTimeoutMs: number;
+  readonly logLevel: string | undefined;
+  /** Ends with its launcher, or starts when the launcher has recorded it. */
+  readonly parent: 'exit-with-parent' | 'await-go';
+}
+
+export function nodeArguments(options: NodeArguments): string[] {
+  return [
+    'node',
+    ...['--coordinator', options.coordinator],
+    ...['--devices', String(options.devices)],
+    ...['--hbm', String(options.hbmBytes)],
+    ...['--bind', options.bind],
+    ...['--port', '0'],
+    ...['--join-timeout', `${options.joinTimeoutMs}ms`],
+    ...['--log-level', options.logLevel ?? LOG_LEVEL_DEFAULT],
+    `--${options.parent}`,
+  ];
+}

@@ -1,0 +1,224 @@
+/**
+ * The client's side of the control protocol: join a coordinator, run one job at a time, hear what its
+ * ranks print and report, and take the cluster down.
+ */
+import { type Deferred, deferred, withDeadline } from '../common/deferred.ts';
+import { HlsimError, messageOf } from '../common/errors.ts';
+import type { Scheduler } from '../common/scheduler.ts';
+import { type ClientControl, connectClientControl } from '../coordinator/hlcp/client.ts';
+import {
+  type CoordinatorToClient,
+  type Failure,
+  HLCP_VERSION,
+  type HostEntry,
+  type JobSpec,
+} from '../coordinator/hlcp/messages.ts';
+import { unlessAborted } from './interruption.ts';
+
+/** How long a coordinator that answered may take to say welcome. */
+const WELCOME_DEADLINE_MS = 5_000;
+/** Beyond the join timeout, which the coordinator itself watches: for its answer to arrive. */
+const ANSWER_GRACE_MS = 5_000;
+/** How long a cancelled job may take to end on every rank before the client leaves it behind. */
+const CANCEL_DEADLINE_MS = 2_000;
+
+export interface JobRequest {
+  readonly spec: JobSpec;
+  /** Hosts that the cluster must have; absent: as many as it has. */
+  readonly hosts?: number | undefined;
+  readonly joinTimeoutMs: number;
+}
+
+/** What a job tells while it runs. Calls come in the order in which the coordinator sent them. */
+export interface JobListener {
+  accepted?(hosts: readonly HostEntry[]): void;
+  /** Text as the program printed it: not necessarily whole lines. */
+  output?(rank: number, stream: 'stdout' | 'stderr', text: string): void;
+  report?(rank: number, report: unknown): void;
+  hostLost?(sentence: string): void;
+}
+
+export interface JobOutcome {
+  readonly exitCode: number;
+  /** Why, when `exitCode` is not 0. */
+  readonly failure?: Failure | undefined;
+}
+
+interface RunningJob {
+  readonly listener: JobListener;
+  readonly accepted: Deferred<string>;
+  readonly done: Deferred<JobOutcome>;
+}
+
+export interface ClientOptions {
+  readonly url: string;
+  readonly token: string | undefined;
+  readonly deadlineMs: number;
+  readonly scheduler: Scheduler;
+}
+
+export class ClusterClient {
+  readonly #control: ClientControl;
+  readonly #scheduler: Scheduler;
+  readonly #welcome = deferred<number>();
+  /** Rejects when the connection ends. */
+  readonly #ended = deferred<never>();
+  #job: RunningJob | undefined;
+
+  private constructor(control: ClientControl, options: ClientOptions) {
+    this.#control = control;
+    this.#scheduler = options.scheduler;
+    this.#ended.promise.catch(() => undefined);
+    control.listen({
+      message: (message) => this.#receive(message),
+      closed: (reason) =>
+        this.#ended.reject(
+          reason ?? new HlsimError('HLSIM_COORDINATOR_LOST', 'Expected an open control connection'),
+        ),
+    });
+  }
+
+  /**
+   * Finds the coordinator and is welcomed by it.
+   *
+   * @throws HlsimError `HLSIM_COORDINATOR_UNREACHABLE`, `HLSIM_TOKEN_REFUSED`, `HLSIM_PROTOCOL_VERSION`
+   */
+  static async connect(options: ClientOptions): Promise<ClusterClient> {
+    const client = new ClusterClient(await connectClientControl(options), options);
+    client.#control.send({ type: 'HLCP_CLIENT_HELLO', version: HLCP_VERSION });
+    try {
+      await client.#withinOrEnded(WELCOME_DEADLINE_MS, client.#welcome.promise, 'a welcome');
+    } catch (reason) {
+      client.close();
+      throw reason;
+    }
+    return client;
+  }
+
+  /**
+   * Runs a job to its end. If `signal` aborts, the job is cancelled and the signal's reason thrown.
+   *
+   * @throws HlsimError why the coordinator did not take the job; `HLSIM_COORDINATOR_LOST`
+   */
+  async runJob(
+    request: JobRequest,
+    listener: JobListener,
+    signal: AbortSignal,
+  ): Promise<JobOutcome> {
+    signal.throwIfAborted();
+    const job: RunningJob = { listener, accepted: deferred(), done: deferred() };
+    job.accepted.promise.catch(() => undefined);
+    job.done.promise.catch(() => undefined);
+    this.#job = job;
+    const { spec, hosts, joinTimeoutMs } = request;
+    this.#control.send({
+      type: 'HLCP_JOB_SUBMIT',
+      spec,
+      joinTimeoutMs,
+      ...(hosts === undefined ? {} : { hosts }),
+    });
+    try {
+      return await unlessAborted(signal, this.#outcome(job, joinTimeoutMs));
+    } catch (reason) {
+      if (signal.aborted) await this.#cancel(job);
+      throw reason;
+    } finally {
+      this.#job = undefined;
+    }
+  }
+
+  /** Asks the coordinator to take the whole cluster down. */
+  shutdownCluster(): void {
+    this.#control.send({ type: 'HLCP_CLUSTER_SHUTDOWN' });
+  }
+
+  close(): void {
+    this.#control.close();
+  }
+
+  /** A job may end without having been accepted: one that cannot run. */
+  async #outcome(job: RunningJob, joinTimeoutMs: number): Promise<JobOutcome> {
+    const settled = Promise.race([job.accepted.promise, job.done.promise]);
+    await this.#withinOrEnded(joinTimeoutMs + ANSWER_GRACE_MS, settled, 'an answer about the job');
+    return Promise.race([job.done.promise, this.#ended.promise]);
+  }
+
+  async #cancel(job: RunningJob): Promise<void> {
+    const accepted = await Promise.race([job.accepted.promise, undefined]);
+    if (accepted === undefined) return;
+    this.#control.send({ type: 'HLCP_JOB_CANCEL', jobId: accepted });
+    // The job's own end is no longer of interest: the caller reports the interruption.
+    await this.#withinOrEnded(CANCEL_DEADLINE_MS, job.done.promise, 'the end of the job').catch(
+      () => undefined,
+    );
+  }
+
+  #withinOrEnded<T>(deadlineMs: number, promise: Promise<T>, what: string): Promise<T> {
+    const either = Promise.race([promise, this.#ended.promise]);
+    return withDeadline(this.#scheduler, deadlineMs, either, () => {
+      return new HlsimError(
+        'HLSIM_TIMEOUT',
+        `Expected ${what} from the coordinator but found none after ${deadlineMs} ms`,
+      );
+    });
+  }
+
+  #receive(message: CoordinatorToClient): void {
+    if (message.type === 'HLCP_CLIENT_WELCOME') {
+      this.#welcome.resolve(message.expectedHosts);
+    } else if (message.type === 'HLCP_SHUTDOWN') {
+      this.#ended.reject(
+        new HlsimError(
+          'HLSIM_COORDINATOR_LOST',
+          `The cluster is being taken down: ${message.reason}`,
+        ),
+      );
+    } else if (this.#job !== undefined) {
+      receiveForJob(this.#job, message);
+    }
+  }
+}
+
+function receiveForJob(job: RunningJob, message: CoordinatorToClient): void {
+  const { listener } = job;
+  switch (message.type) {
+    case 'HLCP_JOB_ACCEPTED':
+      job.accepted.resolve(message.jobId);
+      listener.accepted?.(message.hosts);
+      break;
+    case 'HLCP_JOB_OUTPUT':
+      listener.output?.(message.rank, message.stream, message.text);
+      break;
+    case 'HLCP_JOB_REPORT':
+      receiveReport(job, message.rank, message.json);
+      break;
+    case 'HLCP_JOB_DONE':
+      job.done.resolve({ exitCode: message.exitCode, failure: message.failure });
+      break;
+    case 'HLCP_HOST_LOST':
+      listener.hostLost?.(
+        `Host ${message.hostname} (rank ${message.ranks.join(', ')}) is lost: ${message.reason}`,
+      );
+      break;
+    default:
+      // HLCP_REFUSED is followed by the end of the connection, whose reason it becomes.
+      break;
+  }
+}
+
+/** A report that cannot be used ends the job's wait: results would be missing silently otherwise. */
+function receiveReport(job: RunningJob, rank: number, json: string): void {
+  try {
+    job.listener.report?.(rank, JSON.parse(json));
+  } catch (cause) {
+    job.done.reject(
+      cause instanceof HlsimError
+        ? cause
+        : new HlsimError(
+            'HLSIM_PROTOCOL_ERROR',
+            `Expected a usable report of rank ${rank} but found: ${messageOf(cause)}`,
+            { cause },
+          ),
+    );
+  }
+}

@@ -1,0 +1,2 @@
+/** A program with a defect. */
+throw new Error('the melon is not ripe');

@@ -3,9 +3,11 @@
  * memory, and the device work it launches. All of it in the process's name, by system calls.
  *
  * Registration life: the first collective that uses an allocation has it exported as a dma-buf and
- * registered as a whole; it stays so until it is dropped (hcclDropRegistration) or the process ends.
+ * registered as a whole; it stays so until it is dropped (hcclDropRegistration), the device's last
+ * communicator is destroyed, or the process ends.
  */
 import { assert } from '../../common/assert.ts';
+import { formatBytes } from '../../common/bytes.ts';
 import { messageOf } from '../../common/errors.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
 import {
@@ -96,14 +98,19 @@ export class DeviceSession {
     this.domain = domain;
   }
 
-  /** Allocates, maps and registers device memory of HCCL's own. */
+  /** Allocates, maps and registers device memory of HCCL's own; hcclOutOfMemory if there is too little. */
   async allocate(bytes: number): Promise<{ readonly address: number; readonly mr: FiMr }> {
     const { channel } = this.#init;
-    const handle = await hlthunk_device_memory_alloc(channel, this.fd, bytes);
+    const handle = await hlthunk_device_memory_alloc(channel, this.fd, bytes).catch((reason) => {
+      if (!(reason instanceof SystemCallError) || reason.code !== 'ENOMEM') throw reason;
+      const message = `Expected ${formatBytes(bytes)} of free device memory for HCCL's receive slots: allocate less, or give the device more HBM`;
+      throw hcclError({ result: 'hcclOutOfMemory', message });
+    });
+    const address = await hlthunk_device_memory_map(channel, this.fd, handle);
     try {
-      const address = await hlthunk_device_memory_map(channel, this.fd, handle);
       return { address, mr: (await this.#registerOnce(address)).mr };
     } catch (reason) {
+      await hlthunk_memory_unmap(channel, this.fd, address);
       await hlthunk_device_memory_free(channel, this.fd, handle);
       throw reason;
     }

@@ -89,7 +89,7 @@ export class HcclProcess {
   ): Promise<HcclComm> {
     const session = this.session(fd);
     const { scheduler, services, observe } = this.init;
-    const slots = nranks > 1 ? await session.allocate(slotPoolBytes(nranks)) : undefined;
+    const slots = nranks > 1 ? await this.#allocateSlots(session, nranks) : undefined;
     const communicator = new Communicator({
       key,
       rank,
@@ -112,6 +112,15 @@ export class HcclProcess {
     }
   }
 
+  async #allocateSlots(session: DeviceSession, nranks: number): Promise<SlotPool> {
+    try {
+      return await session.allocate(slotPoolBytes(nranks));
+    } catch (reason) {
+      this.#closeIfUnused(session);
+      throw reason;
+    }
+  }
+
   /** Says goodbye, closes, and gives the slots back. */
   async closeCommunicator(comm: HcclComm): Promise<void> {
     const open = this.#communicators.get(comm);
@@ -121,6 +130,18 @@ export class HcclProcess {
     if (open.slots !== undefined && this.init.process.state === 'running') {
       await open.session.release(open.slots.address);
     }
+    this.#closeIfUnused(open.session);
+  }
+
+  /**
+   * Without a communicator HCCL holds nothing of a device: its registrations of the program's memory
+   * would keep the device from its next user after the program has closed it.
+   */
+  #closeIfUnused(session: DeviceSession): void {
+    const used = [...this.#communicators.values()].some((open) => open.session === session);
+    if (used || this.#sessions.get(session.fd) !== session) return;
+    this.#sessions.delete(session.fd);
+    session.close();
   }
 
   /** The program has ended: leaves every communicator in good order, in bounded time. */

@@ -1,8 +1,5 @@
 /** Strangers and broken peers at the ports of a live cluster: it refuses them and goes on working. */
-import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { defined } from '../../common/assert.ts';
@@ -12,7 +9,7 @@ import { FRAME_HEADER_BYTES } from '../../node/transport/frame.ts';
 import { encodeFrameHeader } from '../../node/transport/frame-codec.ts';
 import { LINK_HEADERS } from '../../node/transport/link-handshake.ts';
 import { frame } from '../conformance/recording-sink.ts';
-import { TestProcesses } from './command.ts';
+import { StandingCluster } from './standing-cluster.ts';
 
 const ROUNDS = 60;
 /** A connection that the cluster has not closed by then is left to it. */
@@ -20,32 +17,11 @@ const PATIENCE_MS = 500;
 /** Strangers at a time. */
 const CROWD = 10;
 
-let processes: TestProcesses;
-let state: string;
+let cluster: StandingCluster;
 beforeEach(() => {
-  processes = new TestProcesses();
-  state = join(mkdtempSync(join(tmpdir(), 'hlsim-test-')), 'state');
+  cluster = new StandingCluster();
 });
-afterEach(async () => {
-  await processes.run(['down', '--state-dir', state]);
-  await processes.expectNone();
-  rmSync(join(state, '..'), { recursive: true });
-});
-
-interface Cluster {
-  readonly url: string;
-  readonly token: string;
-  readonly status: () => Promise<ClusterStatus>;
-}
-
-async function startCluster(): Promise<Cluster> {
-  const up = await processes.run(['up', '--hosts', '2', '--state-dir', state]);
-  expect(up.code, up.stderr).toBe(0);
-  const exported = /HLSIM_COORDINATOR=(\S+) HLSIM_TOKEN=(\S+)/.exec(up.stdout) ?? [];
-  const [, url = '', token = ''] = exported;
-  const page = `${url.replace('ws:', 'http:')}/status`;
-  return { url, token, status: async () => (await fetch(page)).json() as Promise<ClusterStatus> };
-}
+afterEach(() => cluster.end());
 
 function randomBytes(prng: Prng, length: number): Uint8Array {
   return Uint8Array.from({ length }, () => prng.below(256));
@@ -97,7 +73,10 @@ function brokenFrame(prng: Prng): Uint8Array {
 }
 
 it('random bytes and broken frames at every port: the processes live, and results stay right', async () => {
-  const { url, token, status } = await startCluster();
+  const environment = await cluster.up('--hosts', '2');
+  const { HLSIM_COORDINATOR: url = '', HLSIM_TOKEN: token = '' } = environment;
+  const page = `${url.replace('ws:', 'http:')}/status`;
+  const status = async () => (await fetch(page)).json() as Promise<ClusterStatus>;
   const before = await status();
   const pids = before.hosts.map(({ pid }) => pid);
   const { hostname, port } = new URL(url);
@@ -128,8 +107,8 @@ it('random bytes and broken frames at every port: the processes live, and result
   const after = await status();
   expect(after.state).toBe('complete');
   expect(after.hosts.map(({ pid }) => pid)).toEqual(pids);
-  const environment = { HLSIM_COORDINATOR: url, HLSIM_TOKEN: token };
   const sweep = ['bench', 'all_reduce', '-b', '8', '-e', '1M', '-f', '64', '-n', '2', '-c', '1'];
-  const bench = await processes.run(sweep, environment);
+  const bench = await cluster.processes.run(sweep, environment);
   expect(bench.stdout, bench.stderr).toContain('# Out of bounds values : 0 OK');
+  expect((await cluster.here('down')).code).toBe(0);
 });

@@ -1,35 +1,23 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Command, type Ended, program, TestProcesses } from './command.ts';
+import { program, type TestProcesses } from './command.ts';
+import { StandingCluster } from './standing-cluster.ts';
 
 const END_MS = 15_000;
 
 let processes: TestProcesses;
 let state: string;
+let cluster: StandingCluster;
 beforeEach(() => {
-  processes = new TestProcesses();
-  state = join(mkdtempSync(join(tmpdir(), 'hlsim-test-')), 'state');
+  cluster = new StandingCluster();
+  ({ processes, state } = cluster);
 });
-afterEach(async () => {
-  await processes.expectNone();
-  rmSync(join(state, '..'), { recursive: true });
-});
+afterEach(() => cluster.end());
 
-function here(command: string, ...args: string[]): Promise<Command & Ended> {
-  return processes.run([command, ...args, '--state-dir', state]);
-}
-
-/** Starts a cluster; resolves to the variables that `hlsim up` says to export. */
-async function up(...args: string[]): Promise<Record<string, string>> {
-  const { code, stdout, stderr } = await here('up', ...args);
-  expect(code, stderr).toBe(0);
-  const exported = /export (HLSIM_COORDINATOR)=(\S+) (HLSIM_TOKEN)=(\S+)/.exec(stdout) ?? [];
-  const [, url = '', address = '', token = '', secret = ''] = exported;
-  return { [url]: address, [token]: secret };
-}
+const here = (command: string, ...args: string[]) => cluster.here(command, ...args);
+const up = (...args: string[]) => cluster.up(...args);
 
 async function processRows(): Promise<{ name: string; pid: number; state: string }[]> {
   const { code, stdout } = await here('ps', '--json');

@@ -1,9 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { defined } from '../../common/assert.ts';
+import {
+  hlthunk_close,
+  hlthunk_device_memory_alloc,
+  hlthunk_get_dram_usage,
+  hlthunk_open,
+} from '../../node/device/hlthunk.ts';
 import { dma_buf_invalidate_mappings } from '../../node/dmabuf/attachment.ts';
 import type { DmaBuf } from '../../node/dmabuf/dma-buf.ts';
 import { dma_buf_get, dma_buf_put } from '../../node/dmabuf/export.ts';
-import { hcclAllReduce, hcclCommGetAsyncError, synStreamSynchronize } from '../../node/hccl/api.ts';
+import {
+  hcclAllReduce,
+  hcclCommDestroy,
+  hcclCommGetAsyncError,
+  hcclCommInitRank,
+  synStreamSynchronize,
+} from '../../node/hccl/api.ts';
 import { type HcclDataType, hcclFloat32, hcclInt32, hcclSum } from '../../node/hccl/hccl.ts';
 import { SystemCallError } from '../../node/process/system-call.ts';
 import { allocate, type InlineRank, joinWorld, SimulatedCluster } from './simulated-cluster.ts';
@@ -193,5 +205,40 @@ describe('failures on simulated hosts', () => {
     expect(job.exitCode).toBe(1);
     expect(failureOf(job.errors, 0)).toMatch(/hcclLibfabricError/);
     expect(failureOf(job.errors, 0)).toMatch(/IBV_WC_(REM_ACCESS_ERR|LOC_PROT_ERR|WR_FLUSH_ERR)/);
+  });
+
+  it('a device without room for the receive slots gives hcclOutOfMemory, and nothing is leaked', async () => {
+    const cluster = new SimulatedCluster({ hosts: 2, latencyMs: 0.1 });
+    const job = await cluster.run(async (rank) => {
+      const { channel } = rank;
+      const fd = await hlthunk_open(channel, 0);
+      const { dramFreeBytes } = await hlthunk_get_dram_usage(channel, fd);
+      await hlthunk_device_memory_alloc(channel, fd, dramFreeBytes - 1024 * 1024);
+      await hcclCommInitRank(channel, fd, 2, 'too-big', rank.rank);
+    });
+    for (const rank of [0, 1]) {
+      expect(failureOf(job.errors, rank)).toMatch(
+        /^hcclOutOfMemory: Expected 8 MiB of free device memory/,
+      );
+    }
+    for (const host of cluster.hosts) {
+      expect(host.devices[0]?.usage()).toMatchObject({ state: 'free', allocations: 0, exports: 0 });
+    }
+  });
+
+  it('after hcclCommDestroy and close the device opens again at once, though its memory was registered', async () => {
+    const cluster = new SimulatedCluster({ hosts: 2, latencyMs: 0.1 });
+    const job = await cluster.run(async (rank) => {
+      const { channel } = rank;
+      const { fd, comm } = await joinWorld(rank);
+      const buffer = await allocate(channel, fd, 4096);
+      await hcclAllReduce(channel, buffer, buffer, 1000, hcclFloat32, hcclSum, comm);
+      await synStreamSynchronize(channel);
+      await hcclCommDestroy(channel, comm);
+      await hlthunk_close(channel, fd);
+      await hlthunk_open(channel, 0);
+    });
+    expect([...job.errors.values()]).toEqual([]);
+    expect(job.exitCode).toBe(0);
   });
 });

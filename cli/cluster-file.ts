@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
@@ -134,7 +134,7 @@ export class ClusterFile {
 
   #prepare(record: ClusterRecord): string {
     try {
-      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      makeDirectory(this.directory);
       return this.#writeBeside(record);
     } catch (cause) {
       throw new HlsimError(
@@ -149,6 +149,20 @@ export class ClusterFile {
     const beside = `${this.path}.${process.pid}`;
     writeFileSync(beside, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
     return beside;
+  }
+}
+
+/**
+ * Makes the directory and those above it. Not with mkdirSync's `recursive`: Node.js 20 tries for ever
+ * where a file system such as proc(5) answers ENOENT although the directory above is there.
+ */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (reason) {
+    if ((reason as NodeJS.ErrnoException).code !== 'EEXIST') throw reason;
   }
 }
 

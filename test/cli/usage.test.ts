@@ -156,6 +156,12 @@ describe('a state directory that cannot be made', () => {
     expect(exitCode).toBe(1);
     expect(notes).toMatch(/^hlsim: .*\/dev\/null\/state.*--state-dir \[HLSIM_CONFIG\]$/);
   });
+
+  it('is told by hlsim up, also where nothing can be made at all', async () => {
+    const { exitCode, notes } = await record('up', '--state-dir', '/proc/state');
+    expect(exitCode).toBe(1);
+    expect(notes).toMatch(/^hlsim: .*\/proc\/state.*--state-dir \[HLSIM_CONFIG\]$/);
+  });
 });
 
 describe('a state directory without a cluster', () => {

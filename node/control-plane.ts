@@ -58,6 +58,8 @@ export class ControlPlane implements JobServices {
   #heardAtMs: number;
   #timer: CancelTimer | undefined;
   #state: 'open' | 'ended' = 'open';
+  /** Why nothing comes from the coordinator any more. */
+  #gone: HlsimError | undefined;
 
   constructor(connection: HostConnection, scheduler: Scheduler, events: ControlPlaneEvents) {
     this.#connection = connection;
@@ -163,6 +165,7 @@ export class ControlPlane implements JobServices {
   }
 
   #bounded<T>(waiting: Deferred<T>, deadlineMs: number, what: string): Promise<T> {
+    if (this.#gone !== undefined) waiting.reject(this.#gone);
     return withDeadline(
       this.#scheduler,
       deadlineMs,
@@ -259,6 +262,7 @@ export class ControlPlane implements JobServices {
     this.#timer?.();
     this.#connection.close();
     const gone = reason ?? new HlsimError('HLSIM_COORDINATOR_LOST', 'The host is being taken down');
+    this.#gone = gone;
     for (const list of this.#rendezvous.values()) for (const one of list) one.reject(gone);
     for (const list of this.#barriers.values()) for (const one of list) one.reject(gone);
     for (const one of this.#storeRequests.values()) one.reject(gone);

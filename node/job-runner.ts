@@ -12,6 +12,8 @@ export type JobStart = Extract<CoordinatorToHost, { type: 'HLCP_JOB_START' }>;
 const FIRST_PID = 100;
 /** Longest piece of output in one message; longer text goes in several. */
 const OUTPUT_CHARACTERS_MAX = 64 * 1024;
+/** Longest account of a program's death that is told to others; its own output has all of it. */
+const FAILURE_CHARACTERS_MAX = 4 * 1024;
 /** Exit code of a rank that was stopped: 128 + SIGTERM, as a shell has it. */
 export const STOPPED_EXIT_CODE = 143;
 
@@ -85,12 +87,15 @@ export class JobRunner {
   async #rankEnded(running: RunningRank, end: ProgramEnd): Promise<void> {
     const { control, hccl } = this.#init;
     const { jobId, rank, process } = running;
-    if (running.state === 'running') await hccl.finalize(process);
-    process.exit();
-    control.removeRank(process);
-    this.#ranks.delete(running);
+    try {
+      if (running.state === 'running') await hccl.finalize(process);
+    } finally {
+      process.exit();
+      control.removeRank(process);
+      this.#ranks.delete(running);
+    }
     const exitCode = running.state === 'stopped' ? STOPPED_EXIT_CODE : end.exitCode;
-    const { message } = end;
+    const message = end.message?.slice(0, FAILURE_CHARACTERS_MAX);
     const died = exitCode !== 0 && message !== undefined;
     const failure = died ? { failure: { code: 'HLSIM_JOB_FAILED', message } } : {};
     control.send({ type: 'HLCP_RANK_EXIT', jobId, rank, exitCode, ...failure });

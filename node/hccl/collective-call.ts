@@ -49,6 +49,7 @@ export function checkCall(
   const elementBytes = checkScalars(arguments_, nranks);
   const inputBytes = count * elementBytes;
   const outputBytes = collective === 'allGather' ? inputBytes * nranks : inputBytes;
+  checkAddresses(arguments_, elementBytes);
   const placement = checkBuffers(arguments_, rank, inputBytes, outputBytes);
   const selected = selectAlgorithm({ collective, bytes: outputBytes, nranks });
   const call: OperationCall = {
@@ -81,6 +82,19 @@ function checkScalars(arguments_: CollectiveArguments, nranks: number): number {
     throw invalidArgument(`Expected a root from 0 to ${nranks - 1} but found ${root}`);
   }
   return type.bytes;
+}
+
+/** Kernels take whole elements: an address between two would fail on the device, in mid-operation. */
+function checkAddresses(
+  { sendBuffer, recvBuffer }: CollectiveArguments,
+  elementBytes: number,
+): void {
+  for (const address of [sendBuffer, recvBuffer]) {
+    if (Number.isSafeInteger(address) && address >= 0 && address % elementBytes === 0) continue;
+    throw invalidArgument(
+      `Expected device addresses that are multiples of ${elementBytes} but found ${address}`,
+    );
+  }
 }
 
 /** Same place, or apart; anything between is refused. */

@@ -12,7 +12,7 @@
 
 import type { Rank } from '../../collectives/schedule.ts';
 import { assert } from '../../common/assert.ts';
-import { type Deferred, deferred, withDeadline } from '../../common/deferred.ts';
+import { type Deferred, deferred } from '../../common/deferred.ts';
 import { delay, type Scheduler } from '../../common/scheduler.ts';
 import type { FiAv } from '../fabric/av.ts';
 import { fi_close } from '../fabric/close.ts';
@@ -52,11 +52,15 @@ export interface CommunicatorInit {
   readonly observe: EngineObserver | undefined;
 }
 
-/** What a rank has once the rendezvous is done. */
-export interface CommunicatorWiring {
+/** A communicator's own libfabric objects, which close with it. */
+export interface CommunicatorPort {
   readonly endpoint: FiEndpoint;
   readonly cq: FiCq;
   readonly av: FiAv;
+}
+
+/** What a rank has once the rendezvous is done. */
+export interface CommunicatorWiring {
   readonly slots: SlotPool | undefined;
   readonly addresses: ReadonlyMap<Rank, FiAddr>;
   readonly peerSlots: ReadonlyMap<Rank, PeerSlots>;
@@ -75,7 +79,8 @@ export interface OperationRequest {
 export class Communicator {
   readonly init: CommunicatorInit;
   #state: 'connecting' | 'operational' | 'failing' | 'failed' | 'closed' = 'connecting';
-  #wiring: CommunicatorWiring | undefined;
+  #port: CommunicatorPort | undefined;
+  #nodeIds: CommunicatorWiring['nodeIds'] | undefined;
   #exchange: Exchange | undefined;
   readonly #observer: OperationObserver;
   readonly #connected: Deferred<void> = deferred();
@@ -106,7 +111,7 @@ export class Communicator {
   }
 
   counters(): HcclCommCounters {
-    const traffic = this.#wiring && fi_ep_counters(this.#wiring.endpoint);
+    const traffic = this.#port && fi_ep_counters(this.#port.endpoint);
     return {
       payloadBytesSent: traffic?.rmaBytesSent ?? 0,
       payloadBytesReceived: traffic?.rmaBytesReceived ?? 0,
@@ -115,10 +120,19 @@ export class Communicator {
     };
   }
 
-  /** Takes its endpoint and says hello to every peer; resolves when all have answered. */
+  /** Takes its endpoint, queue and address vector: from here on they close with it. */
+  attach(port: CommunicatorPort): void {
+    assert(this.#port === undefined, 'Expected to be given one endpoint');
+    this.#port = port;
+    if (this.#state !== 'connecting') this.#closePort();
+  }
+
+  /** Says hello to every peer; resolves when all have answered. */
   async connect(wiring: CommunicatorWiring): Promise<void> {
-    this.throwIfFailed();
-    this.#wiring = wiring;
+    const port = this.#port;
+    assert(port !== undefined, 'Expected an endpoint to connect');
+    if (this.#state !== 'connecting') return this.#connected.promise;
+    this.#nodeIds = wiring.nodeIds;
     const { rank, nranks, session, scheduler } = this.init;
     const exchange = new Exchange({
       rank,
@@ -126,19 +140,21 @@ export class Communicator {
       session,
       scheduler,
       observer: this.#observer,
+      ...port,
       ...wiring,
       connected: () => this.#connected.resolve(),
       fail: (failure) => this.#fail(failure, 'local'),
     });
     this.#exchange = exchange;
+    const stopTimer = scheduler.after(HELLO_TIMEOUT_MS, () => {
+      const message = `Expected every rank to connect within ${HELLO_TIMEOUT_MS} ms but rank ${rank} has not heard from ${namesOf(exchange.silentPeers)}`;
+      // Ranks that have heard from everybody must not wait for this one.
+      this.#fail({ result: 'hcclPortDown', message }, 'local');
+    });
     exchange.start();
-    await withDeadline(scheduler, HELLO_TIMEOUT_MS, this.#connected.promise, () =>
-      hcclError({
-        result: 'hcclPortDown',
-        message: `Expected every rank to connect within ${HELLO_TIMEOUT_MS} ms but rank ${rank} has not heard from ${namesOf(exchange.silentPeers)}`,
-      }),
-    );
-    this.#state = 'operational';
+    await this.#connected.promise.finally(stopTimer);
+    this.throwIfFailed();
+    if (this.#state === 'connecting') this.#state = 'operational';
   }
 
   /** Runs one collective. Rejects with what went wrong, after which no buffer is written any more. */
@@ -180,7 +196,7 @@ export class Communicator {
 
   /** Reads the completion queue until it is empty. */
   drain(): void {
-    const { cq } = this.#wiring ?? {};
+    const { cq } = this.#port ?? {};
     const exchange = this.#exchange;
     if (cq === undefined || exchange === undefined) return;
     while (this.#state === 'connecting' || this.#state === 'operational') {
@@ -219,11 +235,13 @@ export class Communicator {
   /** Ends at once, without a word to anybody. */
   abort(failure: HcclFailure): void {
     if (this.#state === 'closed') return;
-    this.#failure ??= failure;
+    const reason = this.#failure ?? failure;
+    this.#failure = reason;
     this.#stop();
     this.#state = 'closed';
     this.#unwatch();
-    this.#rejectAll(this.#failure);
+    // As in `#failed`.
+    void this.init.session.idle().then(() => this.#rejectAll(reason));
   }
 
   #mustWait(exchange: Exchange): boolean {
@@ -241,11 +259,9 @@ export class Communicator {
   }
 
   #hostLost(host: LostHost): void {
-    const nodeIds = this.#wiring?.nodeIds;
-    const dead =
-      nodeIds === undefined
-        ? host.ranks
-        : [...nodeIds.keys()].filter((rank) => nodeIds.get(rank) === host.nodeId);
+    // Before it is complete the coordinator alone knows whether it needs that host: `failed` tells.
+    const nodeIds = this.#nodeIds ?? new Map<Rank, string>();
+    const dead = [...nodeIds.keys()].filter((rank) => nodeIds.get(rank) === host.nodeId);
     if (dead.length === 0) return;
     const message = `${capitalised(namesOf(dead))} died with host ${host.hostname} (${host.reason})`;
     this.#judged({ result: 'hcclPortDown', message });
@@ -277,11 +293,14 @@ export class Communicator {
     const { rank } = this.init;
     const known = during === undefined || message.includes(' operation ');
     const full = known ? message : `${message} during ${during} on rank ${rank}`;
-    this.#failure = { result, message: full };
-    this.#state = 'failed';
-    const failed = this.#failure;
+    const failed = { result, message: full };
     // Kernels that are under way may still write; nobody hears of the failure before they are done.
-    void this.init.session.idle().then(() => this.#rejectAll(failed));
+    void this.init.session.idle().then(() => {
+      if (this.#state !== 'failing') return;
+      this.#state = 'failed';
+      this.#failure = failed;
+      this.#rejectAll(failed);
+    });
   }
 
   #rejectAll(failure: HcclFailure): void {
@@ -294,11 +313,14 @@ export class Communicator {
   #stop(): void {
     this.#exchange?.close();
     this.#current?.abort();
-    const wiring = this.#wiring;
-    if (wiring === undefined) return;
-    fi_close(wiring.endpoint);
-    fi_close(wiring.cq);
-    fi_close(wiring.av);
+    this.#closePort();
+  }
+
+  #closePort(): void {
+    if (this.#port === undefined) return;
+    fi_close(this.#port.endpoint);
+    fi_close(this.#port.cq);
+    fi_close(this.#port.av);
   }
 }
 

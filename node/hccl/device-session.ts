@@ -17,6 +17,7 @@ import {
   hlthunk_device_memory_free,
   hlthunk_device_memory_lookup,
   hlthunk_device_memory_map,
+  hlthunk_get_dram_usage,
   hlthunk_memory_unmap,
   hlthunk_wait_for_cs,
 } from '../device/hlthunk.ts';
@@ -82,7 +83,11 @@ export class DeviceSession {
   /** Allocations whose registration is under way, so that two users make one. */
   readonly #registering = new Map<number, Promise<Registration>>();
   readonly #queue: PendingJob[] = [];
-  readonly #whenIdle: (() => void)[] = [];
+  /** Jobs launched and ended so far: they end in the order of their launch. */
+  #launched = 0;
+  #ended = 0;
+  readonly #whenIdle: { readonly through: number; readonly resume: () => void }[] = [];
+  #state: 'open' | 'closed' = 'open';
   #submission: 'idle' | 'scheduled' | 'running' = 'idle';
 
   constructor(init: DeviceSessionInit) {
@@ -106,14 +111,23 @@ export class DeviceSession {
       const message = `Expected ${formatBytes(bytes)} of free device memory for HCCL's receive slots: allocate less, or give the device more HBM`;
       throw hcclError({ result: 'hcclOutOfMemory', message });
     });
-    const address = await hlthunk_device_memory_map(channel, this.fd, handle);
     try {
-      return { address, mr: (await this.#registerOnce(address)).mr };
+      const address = await hlthunk_device_memory_map(channel, this.fd, handle);
+      try {
+        return { address, mr: (await this.#registerOnce(address)).mr };
+      } catch (reason) {
+        await hlthunk_memory_unmap(channel, this.fd, address);
+        throw reason;
+      }
     } catch (reason) {
-      await hlthunk_memory_unmap(channel, this.fd, address);
       await hlthunk_device_memory_free(channel, this.fd, handle);
       throw reason;
     }
+  }
+
+  /** Throws what the driver says if the descriptor is not that of a device with memory. */
+  async verify(): Promise<void> {
+    await hlthunk_get_dram_usage(this.#init.channel, this.fd);
   }
 
   /** Gives back what `allocate` gave. */
@@ -162,19 +176,25 @@ export class DeviceSession {
   /** Launches device work; `done` or `failed` follows, never at once. */
   launch(job: Job, done: () => void, failed: (failure: HcclFailure) => void): void {
     this.#queue.push({ job, done, failed });
+    this.#launched++;
     if (this.#submission !== 'idle') return;
     this.#submission = 'scheduled';
     this.#init.scheduler.soon(() => void this.#submit());
   }
 
-  /** Resolves when no device work that was launched here is queued or running. */
+  /**
+   * Resolves when no device work that was launched here before is queued or running. Does not wait
+   * for what another communicator launches later.
+   */
   idle(): Promise<void> {
-    if (this.#submission === 'idle') return Promise.resolve();
-    return new Promise((resolve) => this.#whenIdle.push(resolve));
+    if (this.#ended === this.#launched) return Promise.resolve();
+    const through = this.#launched;
+    return new Promise((resume) => this.#whenIdle.push({ through, resume }));
   }
 
   /** Closes registrations and the domain. Endpoints must be closed before. */
   close(): void {
+    this.#state = 'closed';
     for (const { mr } of this.#registrations.values()) fi_close(mr);
     this.#registrations.clear();
     fi_close(this.domain);
@@ -190,9 +210,11 @@ export class DeviceSession {
         if (failure === undefined) pending.done();
         else pending.failed(failure);
       }
+      this.#ended += batch.length;
+      while ((this.#whenIdle[0]?.through ?? Number.POSITIVE_INFINITY) <= this.#ended)
+        this.#whenIdle.shift()?.resume();
     }
     this.#submission = 'idle';
-    for (const resume of this.#whenIdle.splice(0)) resume();
   }
 
   /** Never rejects. */
@@ -261,6 +283,10 @@ export class DeviceSession {
       DMABUF_FLAGS,
     );
     try {
+      if (this.#state === 'closed') {
+        const message = 'Expected a device that HCCL uses but its last communicator has gone';
+        throw hcclError({ result: 'hcclInvalidUsage', message });
+      }
       const mr = fi_mr_regattr(
         this.domain,
         {

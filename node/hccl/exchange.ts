@@ -106,6 +106,7 @@ export class Exchange {
     this.#sequence = operation.sequence;
     const { plan } = operation;
     for (const [peer, last] of this.#departed) this.#checkDeparted(peer, last);
+    if (this.#current === undefined) return;
     const lanes = {
       inbound: (id: LaneId) => this.#lanes.inbound(id),
       outbound: (id: LaneId) => this.#lanes.outbound(id),

@@ -158,7 +158,7 @@ export class HcclLibrary {
       result: 'hcclInvalidUsage',
       message: 'The communicator was aborted',
     });
-    await open.tail;
+    // Calls that still wait on a stream fail when their turn comes; it may come late.
     await this.#state(caller).closeCommunicator(parse(commArgument, argument).comm);
   }
 
@@ -251,8 +251,9 @@ async function runCall(
   communicator.throwIfFailed();
   const used: FiMr[] = [];
   try {
-    const plan = planner.plan(checked);
+    // Buffers first: what they hold bounds the plan.
     const buffers = await localBuffers(open, checked, addresses, used);
+    const plan = planner.plan(checked);
     await communicator.run({ call: checked.call, plan, ...buffers });
   } catch (reason) {
     // The other ranks are in this operation or will be: they must hear that this one is not.

@@ -13,6 +13,7 @@ import {
   receives,
   type Step,
   type StepKind,
+  type StepRef,
   sends,
 } from '../../collectives/program.ts';
 import type { BufferName, Place, Rank } from '../../collectives/schedule.ts';
@@ -137,6 +138,8 @@ class PlanBuilder {
   readonly #peers = new Set<Rank>();
   /** `steps` index of each channel's step 0. */
   readonly #channelStart: number[] = [];
+  /** Steps of other channels that each channel has come to wait for. */
+  readonly #channelDepends: StepRef[][] = [];
   #slices = 0;
 
   constructor(request: PlanRequest) {
@@ -267,7 +270,11 @@ class PlanBuilder {
         found.push({ step: index, until, bySlice: sliceAligned(earlier, later) });
       }
     }
-    for (const { channel, step: position } of step.depends) {
+    // What a step waits for, the later steps of its channel wait for too: a channel goes in order.
+    const awaited = this.#channelDepends[later.channel] ?? [];
+    awaited.push(...step.depends);
+    this.#channelDepends[later.channel] = awaited;
+    for (const { channel, step: position } of awaited) {
       const index = defined(this.#channelStart[channel], 'the channel') + position;
       found.push({ step: index, until: 'done', bySlice: false });
     }

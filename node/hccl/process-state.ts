@@ -6,11 +6,11 @@ import { fi_av_insert, fi_av_open } from '../fabric/av.ts';
 import { fi_close } from '../fabric/close.ts';
 import { fi_cq_open } from '../fabric/cq.ts';
 import { fi_enable, fi_endpoint, fi_ep_bind, fi_getname } from '../fabric/endpoint.ts';
-import { type FiAddr, type FiErrno, isFiErrno } from '../fabric/fabric.ts';
+import { type FiAddr, type Fid, type FiErrno, isFiErrno } from '../fabric/fabric.ts';
 import type { SimProcess } from '../process/sim-process.ts';
 import type { SystemCallChannel } from '../process/system-call.ts';
 import { Planner } from './collective-call.ts';
-import { Communicator } from './communicator.ts';
+import { Communicator, type CommunicatorPort } from './communicator.ts';
 import { DeviceSession, type Nic } from './device-session.ts';
 import type { EngineObserver } from './events.ts';
 import type { PeerSlots } from './exchange.ts';
@@ -50,6 +50,8 @@ export class HcclProcess {
   readonly streams = new StreamTable();
   readonly init: HcclProcessInit;
   readonly #sessions = new Map<number, DeviceSession>();
+  /** Communicators of each session, those that are being opened or closed too. */
+  readonly #users = new Map<DeviceSession, number>();
   readonly #communicators = new Map<HcclComm, OpenCommunicator>();
   #nextComm = 1;
 
@@ -57,13 +59,15 @@ export class HcclProcess {
     this.init = init;
   }
 
-  session(fd: number): DeviceSession {
+  /** The session of a device, for one more communicator. */
+  #acquire(fd: number): DeviceSession {
     let session = this.#sessions.get(fd);
     if (session === undefined) {
       const { process, channel, nic, scheduler } = this.init;
       session = new DeviceSession({ process, channel, nic, scheduler, fd });
       this.#sessions.set(fd, session);
     }
+    this.#users.set(session, (this.#users.get(session) ?? 0) + 1);
     return session;
   }
 
@@ -76,8 +80,9 @@ export class HcclProcess {
     return this.#communicators.get(comm);
   }
 
+  /** Those that are being opened or closed too. */
   get communicatorCount(): number {
-    return this.#communicators.size;
+    return [...this.#users.values()].reduce((sum, users) => sum + users, 0);
   }
 
   /** hcclCommInitRank: slots, endpoint, rendezvous, addresses, hello. */
@@ -87,9 +92,9 @@ export class HcclProcess {
     nranks: number,
     rank: number,
   ): Promise<HcclComm> {
-    const session = this.session(fd);
+    const session = this.#acquire(fd);
     const { scheduler, services, observe } = this.init;
-    const slots = nranks > 1 ? await this.#allocateSlots(session, nranks) : undefined;
+    const slots = await this.#allocateSlots(session, nranks);
     const communicator = new Communicator({
       key,
       rank,
@@ -112,11 +117,13 @@ export class HcclProcess {
     }
   }
 
-  async #allocateSlots(session: DeviceSession, nranks: number): Promise<SlotPool> {
+  /** A rank alone needs none. */
+  async #allocateSlots(session: DeviceSession, nranks: number): Promise<SlotPool | undefined> {
     try {
-      return await session.allocate(slotPoolBytes(nranks));
+      await session.verify();
+      return nranks > 1 ? await session.allocate(slotPoolBytes(nranks)) : undefined;
     } catch (reason) {
-      this.#closeIfUnused(session);
+      this.#release(session);
       throw reason;
     }
   }
@@ -126,20 +133,28 @@ export class HcclProcess {
     const open = this.#communicators.get(comm);
     if (open === undefined) return;
     this.#communicators.delete(comm);
-    await open.communicator.leave();
-    if (open.slots !== undefined && this.init.process.state === 'running') {
-      await open.session.release(open.slots.address);
+    const { communicator, session, slots } = open;
+    try {
+      await communicator.leave();
+      // Kernels of an operation that was given up may still use the slots.
+      await session.idle();
+      if (slots !== undefined && this.init.process.state === 'running') {
+        await session.release(slots.address);
+      }
+    } finally {
+      this.#release(session);
     }
-    this.#closeIfUnused(open.session);
   }
 
   /**
    * Without a communicator HCCL holds nothing of a device: its registrations of the program's memory
    * would keep the device from its next user after the program has closed it.
    */
-  #closeIfUnused(session: DeviceSession): void {
-    const used = [...this.#communicators.values()].some((open) => open.session === session);
-    if (used || this.#sessions.get(session.fd) !== session) return;
+  #release(session: DeviceSession): void {
+    const users = (this.#users.get(session) ?? 0) - 1;
+    if (users > 0) this.#users.set(session, users);
+    else this.#users.delete(session);
+    if (users > 0 || this.#sessions.get(session.fd) !== session) return;
     this.#sessions.delete(session.fd);
     session.close();
   }
@@ -158,25 +173,14 @@ export class HcclProcess {
     this.#communicators.clear();
     for (const session of this.#sessions.values()) session.close();
     this.#sessions.clear();
+    this.#users.clear();
   }
 
   async #wire(open: OpenCommunicator, key: CommKey, nranks: number, rank: number): Promise<void> {
-    const { communicator, session, slots } = open;
-    const av = expectFabric('fi_av_open', fi_av_open(session.domain));
-    const cq = expectFabric(
-      'fi_cq_open',
-      fi_cq_open(session.domain, { size: CQ_SIZE, onCompletion: () => communicator.drain() }),
-    );
-    const endpoint = expectFabric(
-      'fi_endpoint',
-      fi_endpoint(session.domain, session.info, {
-        epoch: key.epoch,
-        onProgress: () => communicator.progress(),
-      }),
-    );
-    fi_ep_bind(endpoint, av);
-    fi_ep_bind(endpoint, cq);
-    fi_enable(endpoint);
+    const { communicator, slots } = open;
+    const port = openPort(open, key.epoch);
+    communicator.attach(port);
+    const { endpoint, av } = port;
     const pool = slots && {
       address: slots.address,
       rkey: String(slots.mr.key),
@@ -188,15 +192,8 @@ export class HcclProcess {
       endpoint: fi_getname(endpoint),
       slots: pool ?? { address: 0, rkey: '0', bytes: 0 },
     };
-    let members: readonly CommMember[];
-    try {
-      members = await this.init.services.joinCommunicator(key, nranks, member);
-    } catch (reason) {
-      fi_close(endpoint);
-      fi_close(cq);
-      fi_close(av);
-      throw reason;
-    }
+    const members = await this.init.services.joinCommunicator(key, nranks, member);
+    communicator.throwIfFailed();
     const peers = members.filter((one) => one.rank !== rank);
     const inserted = expectFabric(
       'fi_av_insert',
@@ -212,7 +209,31 @@ export class HcclProcess {
       peerSlots.set(peer.rank, { address: peer.slots.address, key: BigInt(peer.slots.rkey) });
     });
     const nodeIds = new Map(members.map((one) => [one.rank, one.nodeId]));
-    await communicator.connect({ endpoint, cq, av, slots, addresses, peerSlots, nodeIds });
+    await communicator.connect({ slots, addresses, peerSlots, nodeIds });
+  }
+}
+
+/** Queue, vector and endpoint, enabled; none stays open if one of them fails. */
+function openPort({ communicator, session }: OpenCommunicator, epoch: number): CommunicatorPort {
+  const { domain, info } = session;
+  const opened: Fid[] = [];
+  const keep = <T extends Fid>(what: string, made: T | FiErrno): T => {
+    const object = expectFabric(what, made);
+    opened.unshift(object);
+    return object;
+  };
+  try {
+    const av = keep('fi_av_open', fi_av_open(domain));
+    const queue = { size: CQ_SIZE, onCompletion: () => communicator.drain() };
+    const cq = keep('fi_cq_open', fi_cq_open(domain, queue));
+    const init = { epoch, onProgress: () => communicator.progress() };
+    const endpoint = keep('fi_endpoint', fi_endpoint(domain, info, init));
+    for (const error of [fi_ep_bind(endpoint, av), fi_ep_bind(endpoint, cq), fi_enable(endpoint)])
+      expectFabric('fi_enable', error);
+    return { endpoint, cq, av };
+  } catch (reason) {
+    for (const object of opened) fi_close(object);
+    throw reason;
   }
 }
 

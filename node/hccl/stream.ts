@@ -12,24 +12,26 @@ export class Stream {
   #failure: Error | undefined;
   readonly #waitingForRoom: (() => void)[] = [];
 
-  /** Waits until the stream takes another collective. */
+  /** Waits until the stream takes another collective, which then has its place. First come, first served. */
   async room(): Promise<void> {
-    while (this.#queued >= STREAM_DEPTH_MAX) {
-      await new Promise<void>((resume) => this.#waitingForRoom.push(resume));
-    }
+    if (this.#queued < STREAM_DEPTH_MAX) this.#queued++;
+    else await new Promise<void>((resume) => this.#waitingForRoom.push(resume));
   }
 
-  /** Runs `task` after everything queued before it and after `also`. Returns when it has ended. */
+  /**
+   * Runs `task`, for which there is `room`, after everything queued before it and after `also`. Returns
+   * when it has ended.
+   */
   enqueue(also: Promise<void>, task: () => Promise<void>): Promise<void> {
-    this.#queued++;
     const ended = Promise.all([this.#tail, also])
       .then(task)
       .catch((reason: Error) => {
         this.#failure ??= reason;
       })
       .finally(() => {
-        this.#queued--;
-        this.#waitingForRoom.shift()?.();
+        const next = this.#waitingForRoom.shift();
+        if (next === undefined) this.#queued--;
+        else next();
       });
     this.#tail = ended;
     return ended;

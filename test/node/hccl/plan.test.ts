@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { chunkTable } from '../../../collectives/chunks.ts';
 import type { CollectiveName } from '../../../collectives/collective.ts';
 import { lower } from '../../../collectives/lower.ts';
+import type { Program, Step } from '../../../collectives/program.ts';
 import { ALGORITHMS, buildSchedule } from '../../../collectives/table.ts';
 import { flatTopology } from '../../../collectives/topology.ts';
 import { defined } from '../../../common/assert.ts';
@@ -98,5 +99,33 @@ describe('plan', () => {
     expect(defined(plan.steps[0], 'the first step').src?.buffer).toBe('input');
     const first = plan.steps.filter(({ dependsOn }) => dependsOn.some(({ step }) => step === 0));
     expect(first).toEqual([]);
+  });
+
+  it('what a step waits for in another channel, the later steps of its channel wait for too', () => {
+    const copy = (chunk: number, depends: Step['depends']): Step => ({
+      kind: 'copy',
+      count: 1,
+      src: { buffer: 'input', chunk },
+      dst: { buffer: 'output', chunk },
+      depends,
+    });
+    const program: Program = {
+      collective: 'allReduce',
+      algorithm: 'by hand',
+      rank: 0,
+      nranks: 1,
+      root: 0,
+      chunks: 3,
+      scratch: [],
+      channels: [
+        { id: 0, steps: [copy(0, [{ channel: 1, step: 0 }]), copy(1, [])] },
+        { id: 1, steps: [copy(2, [])] },
+      ],
+    };
+    const table = chunkTable(program, 3);
+    const placement = 'outOfPlace';
+    const plan = makePlan({ program, table, elementBytes: 4, sliceBytes: 1024, placement });
+    const waits = { step: 2, until: 'done', bySlice: false };
+    expect(plan.steps.map(({ dependsOn }) => dependsOn)).toEqual([[waits], [waits], []]);
   });
 });

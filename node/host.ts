@@ -111,6 +111,7 @@ class RunningHost implements Host {
       control: this.#control,
       hccl,
       launch: init.launcher(table),
+      scheduler,
       devices: init.devices,
       master: init.master,
       environment: init.environment,

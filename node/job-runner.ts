@@ -1,17 +1,17 @@
 /** Runs the ranks of a job that live on this host: one simulated process per device. */
 import { modulo } from '../common/math.ts';
+import type { Scheduler } from '../common/scheduler.ts';
 import type { CoordinatorToHost, HostEntry } from '../coordinator/hlcp/messages.ts';
 import type { ControlPlane } from './control-plane.ts';
 import type { HcclLibrary } from './hccl/library-calls.ts';
 import { SimProcess } from './process/sim-process.ts';
 import type { ProgramEnd, ProgramLauncher, RunningProgram } from './program-launcher.ts';
+import { RankOutput } from './rank-output.ts';
 
 export type JobStart = Extract<CoordinatorToHost, { type: 'HLCP_JOB_START' }>;
 
 /** Pids of simulated processes start here, so that they are not taken for real ones. */
 const FIRST_PID = 100;
-/** Longest piece of output in one message; longer text goes in several. */
-const OUTPUT_CHARACTERS_MAX = 64 * 1024;
 /** Longest account of a program's death that is told to others; its own output has all of it. */
 const FAILURE_CHARACTERS_MAX = 4 * 1024;
 /** Exit code of a rank that was stopped: 128 + SIGTERM, as a shell has it. */
@@ -21,6 +21,7 @@ export interface JobRunnerInit {
   readonly control: ControlPlane;
   readonly hccl: HcclLibrary;
   readonly launch: ProgramLauncher;
+  readonly scheduler: Scheduler;
   readonly devices: number;
   /** Host and port of the coordinator, for MASTER_ADDR and MASTER_PORT. */
   readonly master: { readonly host: string; readonly port: number };
@@ -33,6 +34,7 @@ interface RunningRank {
   readonly rank: number;
   readonly process: SimProcess;
   readonly program: RunningProgram;
+  readonly output: RankOutput;
   state: 'running' | 'stopped';
 }
 
@@ -67,19 +69,22 @@ export class JobRunner {
   }
 
   #startRank(job: JobStart, rank: number, self: HostEntry, hosts: readonly HostEntry[]): void {
-    const { control, launch } = this.#init;
+    const { control, launch, scheduler } = this.#init;
     const { jobId, spec, nranks } = job;
     const process = new SimProcess({ pid: this.#nextPid++, containerId: `${jobId}-${rank}` });
     const environment = this.#rankEnvironment(job, rank, self, hosts);
     control.addRank(process, { jobId, rank, nranks, environment: spec.environment });
+    const output = new RankOutput(scheduler, (stream, text) => {
+      control.send({ type: 'HLCP_JOB_OUTPUT', jobId, rank, stream, text });
+    });
     const program = launch({
       process,
       program: spec.program,
       arguments: spec.arguments,
       environment,
-      output: (stream, text) => this.#output(jobId, rank, stream, text),
+      output: (stream, text) => output.write(stream, text),
     });
-    const running: RunningRank = { jobId, rank, process, program, state: 'running' };
+    const running: RunningRank = { jobId, rank, process, program, output, state: 'running' };
     this.#ranks.add(running);
     void program.ended.then((end) => this.#rankEnded(running, end));
   }
@@ -94,18 +99,13 @@ export class JobRunner {
       control.removeRank(process);
       this.#ranks.delete(running);
     }
-    const exitCode = running.state === 'stopped' ? STOPPED_EXIT_CODE : end.exitCode;
+    await running.output.flushed();
+    // Eight bits, as wait(2) gives them: what is not 0 here is not 0 for whoever started the job.
+    const exitCode = running.state === 'stopped' ? STOPPED_EXIT_CODE : end.exitCode & 0xff;
     const message = end.message?.slice(0, FAILURE_CHARACTERS_MAX);
     const died = exitCode !== 0 && message !== undefined;
     const failure = died ? { failure: { code: 'HLSIM_JOB_FAILED', message } } : {};
     control.send({ type: 'HLCP_RANK_EXIT', jobId, rank, exitCode, ...failure });
-  }
-
-  #output(jobId: string, rank: number, stream: 'stdout' | 'stderr', text: string): void {
-    for (let at = 0; at < text.length; at += OUTPUT_CHARACTERS_MAX) {
-      const piece = text.slice(at, at + OUTPUT_CHARACTERS_MAX);
-      this.#init.control.send({ type: 'HLCP_JOB_OUTPUT', jobId, rank, stream, text: piece });
-    }
   }
 
   /** The variables that torchrun gives its workers, and the job's own. */

@@ -7,7 +7,8 @@ export interface ProgramStart {
   readonly program: string;
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  output(stream: 'stdout' | 'stderr', text: string): void;
+  /** Takes what the program prints; resolves when more may come. */
+  output(stream: 'stdout' | 'stderr', text: string): Promise<void>;
 }
 
 /** How a program ended. `message` is what it died of, when it threw. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { deferred, withDeadline } from '../common/deferred.ts';
+import { withDeadline } from '../common/deferred.ts';
 import { messageOf } from '../common/errors.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { SystemCallTable } from './process/system-call-table.ts';
@@ -19,8 +19,10 @@ const BUILTIN_PROGRAMS: Readonly<Record<string, string>> = {
   'builtin:bench': '../bench/program.js',
   'builtin:train': '../training/program.js',
 };
-/** How long the rest of a program's output may take after its thread has ended. */
-const OUTPUT_DRAIN_MS = 1_000;
+/** How long the rest of a program's output may take after its thread has ended, by itself or killed. */
+const OUTPUT_DRAIN_MS = { ended: 60_000, killed: 1_000 } as const;
+/** Exit code of Node.js for a top-level await that never settled. */
+const UNSETTLED_EXIT_CODE = 13;
 
 /** What the worker's entry (`user-main.ts`) is given. */
 export interface UserWorkerData {
@@ -35,6 +37,7 @@ export function workerLauncher(table: SystemCallTable, scheduler: Scheduler): Pr
 class WorkerProgram implements RunningProgram {
   readonly ended: Promise<ProgramEnd>;
   #worker: Worker | undefined;
+  #end: 'ended' | 'killed' = 'ended';
 
   constructor(start: ProgramStart, table: SystemCallTable, scheduler: Scheduler) {
     const programUrl = urlOf(start.program);
@@ -42,12 +45,13 @@ class WorkerProgram implements RunningProgram {
     if (unreadable === undefined) this.ended = this.#run(start, programUrl, table, scheduler);
     else {
       const message = `Expected program ${start.program} to be readable on every host but found: ${unreadable}`;
-      start.output('stderr', `${message}\n`);
+      void start.output('stderr', `${message}\n`);
       this.ended = Promise.resolve({ exitCode: 1, message });
     }
   }
 
   kill(): void {
+    this.#end = 'killed';
     void this.#worker?.terminate();
   }
 
@@ -62,7 +66,7 @@ class WorkerProgram implements RunningProgram {
     let message: string | undefined;
     const fatal = (sentence: string, details = sentence) => {
       message ??= sentence;
-      output('stderr', `${details}\n`);
+      void output('stderr', `${details}\n`);
     };
     const data: UserWorkerData = { programUrl: programUrl.href, memory: process.memory };
     const worker = new Worker(new URL('./user-main.js', import.meta.url), {
@@ -88,20 +92,23 @@ class WorkerProgram implements RunningProgram {
     ]);
     worker.on('error', (reason) => fatal(sentenceOf(reason), detailsOf(reason)));
     const exitCode = await new Promise<number>((resolve) => worker.once('exit', resolve));
-    await withDeadline(scheduler, OUTPUT_DRAIN_MS, drained, () => new Error('late output')).catch(
-      () => fatal(`Some output was lost: the streams did not end within ${OUTPUT_DRAIN_MS} ms`),
-    );
+    if (exitCode === UNSETTLED_EXIT_CODE) message ??= 'a top-level await of it never settled';
+    const drainMs = OUTPUT_DRAIN_MS[this.#end];
+    const late = () => new Error(`the streams did not end within ${drainMs} ms`);
+    await withDeadline(scheduler, drainMs, drained, late).catch((reason) => {
+      fatal(`Some output was lost: ${messageOf(reason)}`);
+    });
     return { exitCode, ...(message !== undefined && { message }) };
   }
 }
 
-/** Resolves at the end of the stream. */
-function passOn(stream: NodeJS.ReadableStream, take: (text: string) => void): Promise<void> {
-  const ended = deferred<void>();
+/** Resolves at the end of the stream. The stream waits while `take` does. */
+async function passOn(
+  stream: NodeJS.ReadableStream,
+  take: (text: string) => Promise<void>,
+): Promise<void> {
   stream.setEncoding('utf8');
-  stream.on('data', take);
-  stream.on('end', () => ended.resolve());
-  return ended.promise;
+  for await (const text of stream) await take(String(text));
 }
 
 /** What a program died of, in one line. */

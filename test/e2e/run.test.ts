@@ -55,6 +55,24 @@ describe('hlsim run', () => {
     for (const rank of [0, 1]) expect(stderr).toContain(`[${rank}] a line on stderr\n`);
   });
 
+  it('passes on all that programs print, however fast, and no host is taken for dead over it', async () => {
+    const { code, resultLines, stderr } = await run('flood', '--hosts', '2', '--', '100000');
+    expect(code, stderr).toBe(0);
+    expect(resultLines).toHaveLength(200_000);
+    for (const rank of [0, 1]) {
+      const own = resultLines.filter((line) => line.startsWith(`[${rank}] `));
+      expect(own.every((line, at) => line.startsWith(`[${rank}] line ${at} x`))).toBe(true);
+    }
+  });
+
+  it('takes exit codes as an operating system does, and none that failed becomes 0', async () => {
+    const { code } = await run('exit-code', '--hosts', '2', '--', '1', '300');
+    expect(code).toBe(300 & 0xff);
+    const whole = await run('exit-code', '--hosts', '1', '--', '0', '256');
+    expect(whole.code, whole.stderr).toBe(0);
+    expect(whole.stderr).not.toContain('HLSIM_JOB_FAILED');
+  });
+
   it('ends with the first exit code that is not 0, and names the rank', async () => {
     const { code, stdout, lastNote } = await run('exit-code', '--hosts', '3', '--', '1', '7');
     expect(code).toBe(7);

@@ -1,8 +1,9 @@
 /** The buffers of a sweep: allocated once, for its largest size. */
 import type * as Library from 'hlsim';
-import { formatBytes, MiB } from '../common/bytes.ts';
+import { formatBytes, KiB, MiB } from '../common/bytes.ts';
 import { HlsimError } from '../common/errors.ts';
 import { roundUp } from '../common/math.ts';
+import { DRAM_PAGE_BYTES, MEMORY_PAGES_MAX } from '../node/device/hbm.ts';
 import type { RankDevice } from '../training/rank-device.ts';
 import { type BenchSize, ELEMENT_BYTES } from './sizes.ts';
 
@@ -50,10 +51,21 @@ async function expectRoom(
     0,
   );
   if (needed <= dramFreeBytes) return;
-  const hbmBytes = roundUp(dramBytes - dramFreeBytes + needed, MiB);
+  const hbmBytes = roundUp(dramBytes - dramFreeBytes + needed, dramPageBytes);
   throw new HlsimError(
     'HLSIM_CONFIG',
-    `Expected ${formatBytes(needed)} of free device memory (HBM) for the buffers of the largest size but found ${formatBytes(dramFreeBytes)} of ${formatBytes(dramBytes)}: start the hosts with --hbm ${hbmBytes / MiB}M or more, or lower --maxbytes`,
+    `Expected ${formatBytes(needed)} of free device memory (HBM) for the buffers of the largest size but found ${formatBytes(dramFreeBytes)} of ${formatBytes(dramBytes)}: ${advice(hbmBytes)}`,
     { fields: { needed, hbmBytes } },
   );
+}
+
+/** What to do where `hbmBytes` of HBM are needed: a device cannot have any number of them. */
+function advice(hbmBytes: number): string {
+  const most = (MEMORY_PAGES_MAX - 1) * DRAM_PAGE_BYTES;
+  if (hbmBytes > most) {
+    return `a device has at most ${most / KiB}K, so no --hbm is enough; lower -e, --maxbytes`;
+  }
+  const whole = roundUp(hbmBytes, MiB);
+  const size = whole <= most ? `${whole / MiB}M` : `${most / KiB}K`;
+  return `start the hosts with --hbm ${size} or more, or lower -e, --maxbytes`;
 }

@@ -59,7 +59,7 @@ export function renderFooter(results: BenchResults): string {
   const { outOfBounds, averageBusBandwidth, options } = results;
   return [
     `# Out of bounds values : ${outOfBounds} ${outOfBounds === 0 ? 'OK' : 'FAILED'}`,
-    `# Avg bus bandwidth    : ${Number(averageBusBandwidth.toPrecision(6))}`,
+    `# Avg bus bandwidth    : ${general(averageBusBandwidth)}`,
     '#',
     `# Collective test concluded: ${programName(options)}`,
   ].join('\n');
@@ -172,6 +172,15 @@ function figure(value: number, width: number): string {
   const digits = value < 1 ? 0 : Math.floor(Math.log10(value)) + 1;
   if (digits > width) return right(value.toExponential(width - 6), width);
   return right(value.toFixed(Math.max(0, Math.min(2, width - 2 - digits + 1))), width);
+}
+
+/** The `%g` of printf(3): six significant digits, an exponent below -4 and from 6 on. */
+function general(value: number): string {
+  const [digits = '', power = ''] = value.toExponential(5).split('e');
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < 6) return String(Number(value.toPrecision(6)));
+  const sign = exponent < 0 ? '-' : '+';
+  return `${Number(digits)}e${sign}${String(Math.abs(exponent)).padStart(2, '0')}`;
 }
 
 /** Local time as nccl-tests writes it: `2026-01-31 23:59:59`. */

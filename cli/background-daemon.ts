@@ -7,7 +7,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { delay, type Scheduler } from '../common/scheduler.ts';
 import { deathError, lateError, parseReadyLine } from './daemon-words.ts';
-import { GO } from './launcher-line.ts';
+import { GO, STAY } from './launcher-line.ts';
 import { hlsimScript } from './package-files.ts';
 import { identityOf, type ProcessIdentity } from './process-identity.ts';
 
@@ -75,14 +75,18 @@ export class BackgroundDaemon {
     }
   }
 
-  /** Lets the daemon start (`--await-go`). */
+  /** Lets the daemon start (`--await-go`). It still ends if this process does. */
   go(): void {
-    this.#child.stdin?.end(GO);
+    this.#child.stdin?.write(`${GO}\n`);
   }
 
-  /** From now on the daemon does not keep this process alive. */
-  release(): void {
+  /** From now on neither keeps the other alive. Resolves when the daemon will be told, if it lives. */
+  stay(): Promise<void> {
     this.#child.unref();
+    const { stdin } = this.#child;
+    if (stdin === null) return Promise.resolve();
+    // Of a daemon that has just died the others, and `hlsim ps`, will know.
+    return new Promise((resolve) => stdin.end(`${STAY}\n`, () => resolve()));
   }
 
   /** Whole lines only. */

@@ -53,6 +53,10 @@ export function stateDirectory(given: string | undefined): string {
   return join(base, 'hlsim');
 }
 
+/** Names of the daemons, in the record and of their logs. */
+export const COORDINATOR_NAME = 'coordinator';
+export const hostName = (index: number): string => `host-${index}`;
+
 export class ClusterFile {
   readonly directory: string;
   readonly path: string;
@@ -60,6 +64,11 @@ export class ClusterFile {
   constructor(directory: string) {
     this.directory = directory;
     this.path = join(directory, 'cluster.json');
+  }
+
+  /** Where the daemon of this name logs. */
+  logOf(name: string): string {
+    return join(this.directory, `${name}.log`);
   }
 
   /**
@@ -118,12 +127,18 @@ export class ClusterFile {
     }
     const found = clusterRecord.parse(JSON.parse(readFileSync(aside, 'utf8')));
     if (isDeepStrictEqual(found.launcher, record.launcher)) {
-      for (const { log } of record.daemons) rmSync(log, { force: true });
+      for (const log of this.#logs(record)) rmSync(log, { force: true });
     } else {
       linkSync(aside, this.path);
     }
     rmSync(aside);
     this.#removeEmptyDirectory();
+  }
+
+  /** Also of a daemon whose launcher was killed between starting and recording it. */
+  #logs({ hosts }: ClusterRecord): string[] {
+    const names = Array.from({ length: hosts }, (_, index) => hostName(index));
+    return [COORDINATOR_NAME, ...names].map((name) => this.logOf(name));
   }
 
   #removeEmptyDirectory(): void {

@@ -1,5 +1,6 @@
 /** The flags that several commands share, each defined once. */
 import { MiB } from '../common/bytes.ts';
+import { DRAM_PAGE_BYTES, MEMORY_PAGES_MAX } from '../node/device/hbm.ts';
 import { optional, toggle, withDefault } from './flags.ts';
 import { coordinatorUrl, duration, integer, oneOf, size, text } from './readers.ts';
 
@@ -32,11 +33,14 @@ const deviceCount = {
   reader: integer(1, DEVICES_MAX),
 } as const;
 
+/** The first page of a device's memory is no HBM. */
+const HBM_BYTES_MAX = (MEMORY_PAGES_MAX - 1) * DRAM_PAGE_BYTES;
+
 const hbmSize = {
   name: 'hbm',
   value: '<size>',
   description: 'HBM of each device',
-  reader: size(MiB),
+  reader: size(MiB, { max: HBM_BYTES_MAX, multipleOf: DRAM_PAGE_BYTES }),
 } as const;
 
 export const devicesFlag = withDefault(DEVICES_DEFAULT, deviceCount);
@@ -84,7 +88,7 @@ export const exitWithParentFlag = toggle({
 
 export const awaitGoFlag = toggle({
   name: 'await-go',
-  description: 'start when a line arrives on standard input; end if it ends before',
+  description: 'start at the line go on standard input; end with it until the line stay',
 });
 
 export const jsonFileFlag = optional({

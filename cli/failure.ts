@@ -33,7 +33,7 @@ const COMMANDER_SENTENCES: readonly (readonly [RegExp, string])[] = [
   [/^error: missing required argument '(.*)'$/, 'Expected <$1> but found nothing, see --help'],
   [
     /^error: too many arguments for '(.*)'\. Expected (\d+) arguments? but got (\d+)\.$/,
-    'Expected $2 arguments of hlsim $1 but found $3',
+    'Expected no more arguments of hlsim $1 than $2 but found $3',
   ],
   [
     /^error: unknown command '(.*)'(?:\n\(Did you mean (.*)\?\))?$/,

@@ -67,15 +67,12 @@ export function toggle(init: Omit<FlagInit<boolean>, 'reader' | 'value'>): Flag<
 /** Adds the flags to a command: its help, and the words that it takes. */
 export function addFlags(command: Command, flags: Flags): Command {
   for (const flag of Object.values(flags)) {
-    const short = flag.short === undefined ? '' : `-${flag.short}, `;
     const value = flag.value === undefined ? '' : ` ${flag.value}`;
     const fallback =
       flag.fallback === undefined || flag.value === undefined
         ? flag.environment
         : `default ${flag.fallback}, ${flag.environment}`;
-    command.addOption(
-      new Option(`${short}--${flag.name}${value}`, `${flag.description} [${fallback}]`),
-    );
+    command.addOption(new Option(`${nameOf(flag)}${value}`, `${flag.description} [${fallback}]`));
   }
   return command;
 }
@@ -96,18 +93,24 @@ function attributeOf(name: string): string {
   return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** As the help has it: `-b, --minbytes`. */
+function nameOf<T>({ name, short }: Flag<T>): string {
+  return short === undefined ? `--${name}` : `-${short}, --${name}`;
+}
+
 function readFlag<T>(flag: Flag<T>, typed: Readonly<Record<string, unknown>>): T | undefined {
   const given = typed[attributeOf(flag.name)];
   if (given === true) return true as T;
-  if (typeof given === 'string') return readText(flag, `--${flag.name}`, given);
+  const name = nameOf(flag);
+  if (typeof given === 'string') return readText(flag, name, given);
   const variable = environmentVariable(flag.environment);
   if (variable !== undefined) {
-    return readText(flag, `${flag.environment} (the default of --${flag.name})`, variable);
+    return readText(flag, `${flag.environment} (the default of ${name})`, variable);
   }
-  if (flag.fallback !== undefined) return readText(flag, `--${flag.name}`, flag.fallback);
+  if (flag.fallback !== undefined) return readText(flag, name, flag.fallback);
   if (flag.missing === 'undefined') return undefined;
   throw usageError(
-    `Expected --${flag.name} ${flag.value ?? ''} (${flag.reader.expected}) but found none: add it, or set ${flag.environment}`,
+    `Expected ${name} ${flag.value ?? ''} (${flag.reader.expected}) but found none: add it, or set ${flag.environment}`,
   );
 }
 

@@ -6,6 +6,7 @@ import { type Deferred, deferred, withDeadline } from '../common/deferred.ts';
 import { HlsimError, messageOf } from '../common/errors.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import { type ClientControl, connectClientControl } from '../coordinator/hlcp/client.ts';
+import { Heartbeat, silentCoordinatorError } from '../coordinator/hlcp/heartbeat.ts';
 import {
   type CoordinatorToClient,
   type Failure,
@@ -63,18 +64,30 @@ export class ClusterClient {
   readonly #welcome = deferred<number>();
   /** Rejects when the connection ends. */
   readonly #ended = deferred<never>();
+  readonly #heartbeat: Heartbeat;
+  /** Hosts of the client's jobs, by node id, and those of them that the coordinator has called lost. */
+  readonly #pids = new Map<string, number>();
+  readonly #lostPids = new Set<number>();
+  #coordinatorState: 'heard' | 'silent' = 'heard';
   #job: RunningJob | undefined;
 
   private constructor(control: ClientControl, options: ClientOptions) {
     this.#control = control;
     this.#scheduler = options.scheduler;
     this.#ended.promise.catch(() => undefined);
+    this.#heartbeat = new Heartbeat({
+      scheduler: options.scheduler,
+      send: (sequence) => control.send({ type: 'HLCP_HEARTBEAT', sequence }),
+      silent: (silentMs) => this.#coordinatorSilent(options.url, silentMs),
+    });
     control.listen({
       message: (message) => this.#receive(message),
-      closed: (reason) =>
+      closed: (reason) => {
+        this.#heartbeat.stop();
         this.#ended.reject(
           reason ?? new HlsimError('HLSIM_COORDINATOR_LOST', 'Expected an open control connection'),
-        ),
+        );
+      },
     });
   }
 
@@ -86,6 +99,7 @@ export class ClusterClient {
   static async connect(options: ClientOptions): Promise<ClusterClient> {
     const client = new ClusterClient(await connectClientControl(options), options);
     client.#control.send({ type: 'HLCP_CLIENT_HELLO', version: HLCP_VERSION });
+    client.#heartbeat.start();
     try {
       await client.#withinOrEnded(WELCOME_DEADLINE_MS, client.#welcome.promise, 'a welcome');
     } catch (reason) {
@@ -132,7 +146,18 @@ export class ClusterClient {
     this.#control.send({ type: 'HLCP_CLUSTER_SHUTDOWN' });
   }
 
+  /** `silent`: it was lost because it did not answer, so its process may still be there, hung. */
+  get coordinatorState(): 'heard' | 'silent' {
+    return this.#coordinatorState;
+  }
+
+  /** Process ids, on their own machines, of the hosts that the coordinator has called lost. */
+  get lostPids(): ReadonlySet<number> {
+    return this.#lostPids;
+  }
+
   close(): void {
+    this.#heartbeat.stop();
     this.#control.close();
   }
 
@@ -163,7 +188,15 @@ export class ClusterClient {
     });
   }
 
+  #coordinatorSilent(url: string, silentMs: number): void {
+    this.#coordinatorState = 'silent';
+    this.#ended.reject(silentCoordinatorError(`the coordinator at ${url}`, silentMs));
+    this.#control.close();
+  }
+
   #receive(message: CoordinatorToClient): void {
+    this.#heartbeat.heard();
+    this.#noteHosts(message);
     if (message.type === 'HLCP_CLIENT_WELCOME') {
       this.#welcome.resolve(message.expectedHosts);
     } else if (message.type === 'HLCP_SHUTDOWN') {
@@ -175,6 +208,15 @@ export class ClusterClient {
       );
     } else if (this.#job !== undefined) {
       receiveForJob(this.#job, message);
+    }
+  }
+
+  #noteHosts(message: CoordinatorToClient): void {
+    if (message.type === 'HLCP_JOB_ACCEPTED') {
+      for (const { nodeId, pid } of message.hosts) this.#pids.set(nodeId, pid);
+    } else if (message.type === 'HLCP_HOST_LOST') {
+      const pid = this.#pids.get(message.nodeId);
+      if (pid !== undefined) this.#lostPids.add(pid);
     }
   }
 }
@@ -201,7 +243,8 @@ function receiveForJob(job: RunningJob, message: CoordinatorToClient): void {
       );
       break;
     default:
-      // HLCP_REFUSED is followed by the end of the connection, whose reason it becomes.
+      // HLCP_HEARTBEAT_ACK has been heard, that is all. HLCP_REFUSED is followed by the end of the
+      // connection, whose reason it becomes.
       break;
   }
 }

@@ -1,10 +1,21 @@
-/** The file of `--json`: tried before the work starts, so that no result is lost to a wrong path. */
-import { accessSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { messageOf } from '../common/errors.ts';
+/** The file of `--json`: opened before the work starts, so that no result is lost to a wrong path. */
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { resolve } from 'node:path';
+import { HlsimError, messageOf } from '../common/errors.ts';
 import { usageError } from './flags.ts';
 
 export interface JsonFile {
+  /** @throws HlsimError `HLSIM_CONFIG` if the system does not take it, a full disk for one */
   write(value: unknown): void;
 }
 
@@ -12,16 +23,43 @@ export interface JsonFile {
 export function openJsonFile(path: string): JsonFile {
   const absolute = resolve(path);
   try {
-    if (existsSync(absolute)) {
-      if (statSync(absolute).isDirectory()) throw new Error('it is a directory');
-      accessSync(absolute, constants.W_OK);
-    } else {
-      accessSync(dirname(absolute), constants.W_OK);
-    }
+    tryFile(absolute);
   } catch (cause) {
     throw usageError(
       `Expected --json to name a file that can be written but found ${JSON.stringify(path)}: ${messageOf(cause)}`,
     );
   }
-  return { write: (value) => writeFileSync(absolute, `${JSON.stringify(value, null, 2)}\n`) };
+  return { write: (value) => writeOrThrow(absolute, `${JSON.stringify(value, null, 2)}\n`, path) };
+}
+
+/**
+ * Opens the file for writing, as only that tells on file systems such as proc(5). What is in it stays;
+ * a file that was not there is removed at once, so that no end of the command leaves an empty one.
+ */
+function tryFile(absolute: string): void {
+  if (!existsSync(absolute)) {
+    closeSync(openSync(absolute, 'a'));
+    // Not a symbolic link that led to it.
+    rmSync(realpathSync(absolute));
+    return;
+  }
+  const found = statSync(absolute);
+  if (found.isDirectory()) throw new Error('it is a directory');
+  accessSync(absolute, constants.W_OK);
+  // To open and close a pipe would end its reader.
+  if (found.isFile()) closeSync(openSync(absolute, 'a'));
+}
+
+function writeOrThrow(absolute: string, text: string, path: string): void {
+  const isNew = !existsSync(absolute);
+  try {
+    writeFileSync(absolute, text);
+  } catch (cause) {
+    if (isNew) rmSync(absolute, { force: true });
+    throw new HlsimError(
+      'HLSIM_CONFIG',
+      `Expected to write the results to the file of --json, ${JSON.stringify(path)}, but found: ${messageOf(cause)}; name another file`,
+      { cause },
+    );
+  }
 }

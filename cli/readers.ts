@@ -21,14 +21,24 @@ export function integer(min: number, max: number): Reader<number> {
   };
 }
 
+/** Bytes. */
+export interface SizeLimits {
+  readonly max?: number;
+  readonly multipleOf?: number;
+}
+
 /** Bytes, binary units: `8`, `64K`, `16M`, `1G`. */
-export function size(min: number): Reader<number> {
+export function size(min: number, { max, multipleOf = 1 }: SizeLimits = {}): Reader<number> {
+  const examples = multipleOf === 1 ? '8, 64K, 16M or 1G' : '16M or 1G';
+  const unit = multipleOf === 1 ? '' : `, a multiple of ${multipleOf} bytes`;
   const least = min === 0 ? '' : `, at least ${min} bytes`;
+  const most = max === undefined ? '' : `, at most ${max} bytes`;
   return {
-    expected: `a size such as 8, 64K, 16M or 1G${least}`,
+    expected: `a size such as ${examples}${unit}${least}${most}`,
     read(text) {
       const bytes = parseSize(text);
-      return bytes !== undefined && bytes >= min ? bytes : undefined;
+      if (bytes === undefined || bytes % multipleOf !== 0) return undefined;
+      return bytes >= min && bytes <= (max ?? bytes) ? bytes : undefined;
     },
   };
 }

@@ -39,6 +39,7 @@ export interface LaunchContext {
 
 export class TemporaryCluster {
   readonly #daemons: DaemonProcess[] = [];
+  #coordinator: DaemonProcess | undefined;
   readonly #options: TemporaryClusterOptions;
   readonly #context: LaunchContext;
   readonly #environment: Record<string, string>;
@@ -94,7 +95,7 @@ export class TemporaryCluster {
 
   async #startCoordinator(): Promise<string> {
     const { hosts, logLevel } = this.#options;
-    const coordinator = this.#spawn(
+    this.#coordinator = this.#spawn(
       'coordinator',
       coordinatorArguments({
         host: '127.0.0.1',
@@ -104,7 +105,7 @@ export class TemporaryCluster {
         parent: 'exit-with-parent',
       }),
     );
-    return readyUrl(await coordinator.ready(this.#context.scheduler, COORDINATOR_READY_MS));
+    return readyUrl(await this.#coordinator.ready(this.#context.scheduler, COORDINATOR_READY_MS));
   }
 
   #startNode(index: number, coordinator: string): DaemonProcess {
@@ -139,6 +140,7 @@ export class TemporaryCluster {
   /** In order first: coordinator's word, SIGTERM, SIGKILL, each with its time. */
   async #stop(): Promise<void> {
     this.#reportCrashes();
+    this.#killUnresponsive();
     this.#client?.shutdownCluster();
     const asked = this.#client !== undefined;
     if (asked) await this.#allEnded(SHUTDOWN_GRACE_MS);
@@ -148,6 +150,19 @@ export class TemporaryCluster {
     await this.#allEnded(KILL_GRACE_MS);
     this.#client?.close();
     this.#forgetKill();
+  }
+
+  /**
+   * Daemons that were found silent get no time to end in order: a stopped or hung process does not
+   * use it. Hosts end by themselves when their coordinator has.
+   */
+  #killUnresponsive(): void {
+    const client = this.#client;
+    if (client === undefined) return;
+    if (client.coordinatorState === 'silent') this.#coordinator?.kill('SIGKILL');
+    for (const daemon of this.#daemons) {
+      if (daemon.pid !== undefined && client.lostPids.has(daemon.pid)) daemon.kill('SIGKILL');
+    }
   }
 
   /** Resolves when every daemon has ended, or the time is over. */

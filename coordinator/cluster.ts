@@ -271,6 +271,10 @@ export class Cluster {
       case 'HLCP_CLIENT_HELLO':
         this.#welcome(peer);
         break;
+      case 'HLCP_HEARTBEAT':
+        // Answered, not judged: a client has gone when its connection has.
+        this.#emit({ type: 'toClient', peer, message: { ...message, type: 'HLCP_HEARTBEAT_ACK' } });
+        break;
       case 'HLCP_JOB_SUBMIT':
         this.#submit(peer, message);
         break;

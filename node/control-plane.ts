@@ -4,16 +4,15 @@
  */
 import { type Deferred, deferred, withDeadline } from '../common/deferred.ts';
 import { HlsimError, isErrorCode } from '../common/errors.ts';
-import type { CancelTimer, Scheduler } from '../common/scheduler.ts';
+import type { Scheduler } from '../common/scheduler.ts';
 import type { ControlConnection } from '../coordinator/hlcp/control-connection.ts';
-import {
-  type CommMember,
-  type CoordinatorToHost,
-  type Failure,
-  HEARTBEAT_INTERVAL_MS,
-  HEARTBEAT_TIMEOUT_MS,
-  type HostEntry,
-  type HostToCoordinator,
+import { Heartbeat, silentCoordinatorError } from '../coordinator/hlcp/heartbeat.ts';
+import type {
+  CommMember,
+  CoordinatorToHost,
+  Failure,
+  HostEntry,
+  HostToCoordinator,
 } from '../coordinator/hlcp/messages.ts';
 import { type HcclFailure, hcclError } from './hccl/failure.ts';
 import { type HcclResult, isHcclResult } from './hccl/hccl.ts';
@@ -54,9 +53,7 @@ export class ControlPlane implements JobServices {
   readonly #barrierCount = new Map<string, number>();
   readonly #storeRequests = new Map<number, Deferred<string>>();
   #requestId = 0;
-  #heartbeat = 0;
-  #heardAtMs: number;
-  #timer: CancelTimer | undefined;
+  readonly #heartbeat: Heartbeat;
   #state: 'open' | 'ended' = 'open';
   /** Why nothing comes from the coordinator any more. */
   #gone: HlsimError | undefined;
@@ -65,7 +62,11 @@ export class ControlPlane implements JobServices {
     this.#connection = connection;
     this.#scheduler = scheduler;
     this.#events = events;
-    this.#heardAtMs = scheduler.clock.now();
+    this.#heartbeat = new Heartbeat({
+      scheduler,
+      send: (sequence) => connection.send({ type: 'HLCP_HEARTBEAT', sequence }),
+      silent: (silentMs) => this.#end(silentCoordinatorError('the coordinator', silentMs)),
+    });
   }
 
   /** Asks to join and listens from now on. */
@@ -75,7 +76,7 @@ export class ControlPlane implements JobServices {
       closed: (reason) => this.#end(reason ?? undefined),
     });
     this.#connection.send({ type: 'HLCP_RANK_DATA', ...who });
-    this.#beat();
+    if (this.#state === 'open') this.#heartbeat.start();
   }
 
   /** Ends the connection. Everything that waits for the coordinator fails. */
@@ -175,7 +176,7 @@ export class ControlPlane implements JobServices {
   }
 
   #message(message: CoordinatorToHost): void {
-    this.#heardAtMs = this.#scheduler.clock.now();
+    this.#heartbeat.heard();
     switch (message.type) {
       case 'HLCP_ACCEPTED':
         this.#events.accepted();
@@ -244,22 +245,10 @@ export class ControlPlane implements JobServices {
     return waiting;
   }
 
-  #beat(): void {
-    if (this.#state === 'ended') return;
-    const silentMs = this.#scheduler.clock.now() - this.#heardAtMs;
-    if (silentMs > HEARTBEAT_TIMEOUT_MS + HEARTBEAT_INTERVAL_MS) {
-      const message = `Expected the coordinator to answer heartbeats but it has been silent for ${Math.round(silentMs)} ms`;
-      this.#end(new HlsimError('HLSIM_COORDINATOR_LOST', message));
-      return;
-    }
-    this.#connection.send({ type: 'HLCP_HEARTBEAT', sequence: ++this.#heartbeat });
-    this.#timer = this.#scheduler.after(HEARTBEAT_INTERVAL_MS, () => this.#beat());
-  }
-
   #end(reason: HlsimError | undefined): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    this.#timer?.();
+    this.#heartbeat.stop();
     this.#connection.close();
     const gone = reason ?? new HlsimError('HLSIM_COORDINATOR_LOST', 'The host is being taken down');
     this.#gone = gone;

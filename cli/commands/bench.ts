@@ -162,7 +162,7 @@ function benchOptions(collective: string, flags: BenchFlagValues): BenchOptions 
   }
   if (minBytes > maxBytes) {
     throw usageError(
-      `Expected -e, --maxbytes to be at least --minbytes ${minBytes} but found ${maxBytes}`,
+      `Expected -e, --maxbytes to be at least -b, --minbytes ${minBytes} but found ${maxBytes}`,
     );
   }
   if (stepBytes !== undefined && stepFactor !== undefined) {

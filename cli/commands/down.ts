@@ -1,11 +1,19 @@
 /** `hlsim down`: ends the cluster that `hlsim up` started. */
 import { Command } from 'commander';
+import { environmentVariable } from '../../common/environment.ts';
 import { HlsimError } from '../../common/errors.ts';
-import { ClusterFile, readCluster, stateDirectory, stateDirFlag } from '../cluster-file.ts';
+import {
+  ClusterFile,
+  type ClusterRecord,
+  readCluster,
+  stateDirectory,
+  stateDirFlag,
+} from '../cluster-file.ts';
 import type { CommandContext } from '../context.ts';
 import { addFlags, readFlags } from '../flags.ts';
 import { isAlive } from '../process-identity.ts';
 import { stopDaemons } from '../stop-cluster.ts';
+import { counted } from '../wording.ts';
 
 const downFlags = { stateDir: stateDirFlag } as const;
 
@@ -39,6 +47,16 @@ async function down(file: ClusterFile, { scheduler, terminal }: CommandContext):
   }
   file.remove(record);
   terminal.result(
-    `The cluster is down: ${running} of ${record.daemons.length} processes were running.`,
+    `The cluster is down: ${running} of ${counted(record.daemons.length, 'process', 'processes')} ${running === 1 ? 'was' : 'were'} running.`,
   );
+  const stale = variablesOf(record);
+  if (stale.length > 0) terminal.result(`To forget it: unset ${stale.join(' ')}`);
+}
+
+/** Those of the caller's variables that name this cluster: every later command would look for it. */
+function variablesOf({ url, token }: ClusterRecord): string[] {
+  const values = { HLSIM_COORDINATOR: url, HLSIM_TOKEN: token };
+  return Object.entries(values)
+    .filter(([name, value]) => value !== undefined && environmentVariable(name) === value)
+    .map(([name]) => name);
 }

@@ -13,6 +13,7 @@ import type { CommandContext } from '../context.ts';
 import { addFlags, readFlags, toggle } from '../flags.ts';
 import { isAlive } from '../process-identity.ts';
 import { renderTable } from '../table.ts';
+import { counted } from '../wording.ts';
 
 const psFlags = {
   json: toggle({
@@ -89,5 +90,5 @@ function sentence(record: ClusterRecord, status: ClusterStatus | undefined): str
   if (status === undefined) return 'The coordinator does not answer.';
   const { hosts, expectedHosts, state, epoch, job } = status;
   const work = job === null ? 'no job' : `job ${job.jobId} (${job.program}) ${job.phase}`;
-  return `${hosts.length} of ${expectedHosts} hosts with ${record.devices} devices each, ${state}, epoch ${epoch}, ${work}`;
+  return `${hosts.length} of ${counted(expectedHosts, 'host')} with ${counted(record.devices, 'device')} each, ${state}, epoch ${epoch}, ${work}`;
 }

@@ -1,5 +1,4 @@
 /** `hlsim up`: a cluster that stays until `hlsim down`. */
-import { join } from 'node:path';
 import process from 'node:process';
 import { Command } from 'commander';
 import { nanoid } from 'nanoid';
@@ -10,6 +9,8 @@ import { BackgroundDaemon } from '../background-daemon.ts';
 import {
   ClusterFile,
   type ClusterRecord,
+  COORDINATOR_NAME,
+  hostName,
   isLive,
   stateDirectory,
   stateDirFlag,
@@ -30,6 +31,8 @@ import { identityOf } from '../process-identity.ts';
 import { integer } from '../readers.ts';
 import { terminateDaemons } from '../stop-cluster.ts';
 import { COORDINATOR_READY_MS } from '../temporary-cluster.ts';
+import type { Terminal } from '../terminal.ts';
+import { counted, shellWord } from '../wording.ts';
 
 const upFlags = {
   hosts: hostsWithDefault,
@@ -80,13 +83,25 @@ async function up(flags: UpFlagValues, context: CommandContext): Promise<void> {
   }
   cluster.state = 'up';
   file.update(cluster);
-  for (const daemon of daemons) daemon.release();
+  // The coordinator last: if this process ends in between, the hosts lose it and end too.
+  for (const daemon of daemons.toReversed()) await daemon.stay();
   terminal.settle();
-  const { url, token, hosts, devices } = cluster;
-  terminal.result(`${hosts} hosts with ${devices} devices each are up. To use them:`);
-  terminal.result(`  export HLSIM_COORDINATOR=${url} HLSIM_TOKEN=${token}`);
-  const where = flags.stateDir === undefined ? '' : ` --state-dir ${flags.stateDir}`;
-  terminal.result(`To end them: hlsim down${where}`);
+  tellHowToUse(cluster, flags.stateDir, terminal);
+}
+
+function tellHowToUse(
+  { url = '', token, hosts, devices }: ClusterRecord,
+  stateDir: string | undefined,
+  terminal: Terminal,
+): void {
+  const are =
+    hosts === 1 ? `${counted(devices, 'device')} is` : `${counted(devices, 'device')} each are`;
+  terminal.result(
+    `${counted(hosts, 'host')} with ${are} up. To use ${hosts === 1 ? 'it' : 'them'}:`,
+  );
+  terminal.result(`  export HLSIM_COORDINATOR=${shellWord(url)} HLSIM_TOKEN=${shellWord(token)}`);
+  const where = stateDir === undefined ? '' : ` --state-dir ${shellWord(stateDir)}`;
+  terminal.result(`To end ${hosts === 1 ? 'it' : 'them'}: hlsim down${where}`);
 }
 
 /** @throws HlsimError `HLSIM_CLUSTER_EXISTS` if a process of an earlier cluster runs */
@@ -124,10 +139,12 @@ async function startDaemons(start: Start): Promise<void> {
   const { scheduler, terminal, interruption } = context;
   const { hosts, devices, logLevel } = flags;
   const shared = { logLevel, parent: 'await-go' } as const;
-  terminal.progress(`Starting a coordinator and ${hosts} host processes`);
+  terminal.progress(
+    `Starting a coordinator and ${counted(hosts, 'host process', 'host processes')}`,
+  );
   const coordinator = startDaemon(
     start,
-    'coordinator',
+    COORDINATOR_NAME,
     coordinatorArguments({ ...shared, host: '127.0.0.1', port: flags.port, hosts }),
   );
   cluster.url = readyUrl(
@@ -137,11 +154,13 @@ async function startDaemons(start: Start): Promise<void> {
   const joinTimeoutMs = flags.joinTimeout;
   const node = { ...shared, joinTimeoutMs, coordinator: cluster.url, devices, hbmBytes: flags.hbm };
   const nodes = Array.from({ length: hosts }, (_, index) =>
-    startDaemon(start, `host-${index}`, nodeArguments({ ...node, bind: '127.0.0.1' })),
+    startDaemon(start, hostName(index), nodeArguments({ ...node, bind: '127.0.0.1' })),
   );
   for (const [index, daemon] of nodes.entries()) {
     await daemon.ready(scheduler, flags.joinTimeout, interruption.signal);
-    terminal.progress(`${index + 1} of ${hosts} hosts have joined`);
+    terminal.progress(
+      `${index + 1} of ${counted(hosts, 'host')} ${hosts === 1 ? 'has' : 'have'} joined`,
+    );
   }
 }
 
@@ -152,7 +171,7 @@ function startDaemon(
   args: readonly string[],
 ): BackgroundDaemon {
   context.interruption.signal.throwIfAborted();
-  const log = join(file.directory, `${name}.log`);
+  const log = file.logOf(name);
   const environment = { ...environmentCopy(), HLSIM_TOKEN: cluster.token };
   const daemon = new BackgroundDaemon({ name, args, environment, log });
   daemons.push(daemon);

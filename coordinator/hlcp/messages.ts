@@ -12,9 +12,9 @@ import { z } from 'zod';
 export const HLCP_VERSION = 1;
 /** Longest message either side accepts. */
 export const HLCP_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
-/** Hosts send a heartbeat this often; the coordinator answers each. */
+/** Hosts and clients send a heartbeat this often; the coordinator answers each. */
 export const HEARTBEAT_INTERVAL_MS = 500;
-/** A host silent for this long is declared dead; so is, to a host, a coordinator. */
+/** A host silent for this long is declared dead. How long a coordinator may be: `heartbeat.ts`. */
 export const HEARTBEAT_TIMEOUT_MS = 2_500;
 
 const count = z.int().nonnegative();
@@ -254,6 +254,7 @@ export const coordinatorToHost = z.discriminatedUnion('type', [
 ]);
 export const clientToCoordinator = z.discriminatedUnion('type', [
   clientHello,
+  heartbeat,
   jobSubmit,
   jobCancel,
   clusterShutdown,
@@ -261,6 +262,7 @@ export const clientToCoordinator = z.discriminatedUnion('type', [
 /** `HLCP_JOB_OUTPUT` and `HLCP_JOB_REPORT` are passed on as the hosts sent them. */
 export const coordinatorToClient = z.discriminatedUnion('type', [
   clientWelcome,
+  heartbeatAck,
   jobAccepted,
   jobOutput,
   jobReport,

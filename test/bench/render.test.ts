@@ -73,6 +73,20 @@ describe('the table', () => {
     );
   });
 
+  it.each([
+    [2.765_07e-6, '2.76507e-06'],
+    [9.999_999e-5, '0.0001'],
+    [0.000_123_456_78, '0.000123457'],
+    [41.5, '41.5'],
+    [123_456.4, '123456'],
+    [999_999.9, '1e+06'],
+    [1.5e120, '1.5e+120'],
+  ])("gives an average of %d as C's %%g does", (averageBusBandwidth, text) => {
+    const results = new BenchResults(OPTIONS, 1);
+    Object.defineProperty(results, 'averageBusBandwidth', { value: averageBusBandwidth });
+    expect(renderFooter(results)).toContain(`# Avg bus bandwidth    : ${text}\n`);
+  });
+
   it('names a step in bytes and a chosen algorithm', () => {
     const { stepFactor: _, ...rest } = OPTIONS;
     const header = renderHeader({ ...rest, stepBytes: 1024, algorithm: 'ring' }, DEVICES);

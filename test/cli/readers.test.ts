@@ -23,6 +23,16 @@ describe('size()', () => {
     expect(size(MiB).read('1023K')).toBeUndefined();
     expect(size(MiB).read('1024K')).toBe(MiB);
   });
+
+  it('refuses more than the maximum, and what is no multiple', () => {
+    const limited = size(MiB, { max: 3 * MiB + 64 * KiB, multipleOf: 64 * KiB });
+    expect(limited.read('3136K')).toBe(3 * MiB + 64 * KiB);
+    expect(limited.read('3200K')).toBeUndefined();
+    expect(limited.read('1025K')).toBeUndefined();
+    expect(limited.expected).toBe(
+      'a size such as 16M or 1G, a multiple of 65536 bytes, at least 1048576 bytes, at most 3211264 bytes',
+    );
+  });
 });
 
 describe('integer()', () => {

@@ -8,6 +8,7 @@ import * as config from '../../coordinator/config.ts';
 import * as coordinator from '../../coordinator/coordinator.ts';
 import * as detector from '../../coordinator/failure-detector.ts';
 import * as client from '../../coordinator/hlcp/client.ts';
+import * as heartbeat from '../../coordinator/hlcp/heartbeat.ts';
 import * as messages from '../../coordinator/hlcp/messages.ts';
 import * as structure from '../../coordinator/hlcp/structure.ts';
 import * as webSocket from '../../coordinator/hlcp/websocket-connection.ts';
@@ -25,6 +26,7 @@ const constants: Readonly<Record<string, unknown>> = {
   ...coordinator,
   ...detector,
   ...client,
+  ...heartbeat,
   ...messages,
   ...structure,
   ...webSocket,

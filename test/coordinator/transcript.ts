@@ -17,11 +17,12 @@
  *   freeze HOST                    no more heartbeats
  *   client CLIENT [version=1]      submit CLIENT [hosts=] [timeout=10000]
  *   cancel CLIENT                  leave CLIENT              shutdown CLIENT
+ *   heartbeat CLIENT sequence=
  *   advance MS                     time passes; living hosts send heartbeats
  *   oversleep MS                   time passes, but the coordinator does not run
  *   status
  * Job messages are about the latest job unless `job=` names another. `_` in a value is a space.
- * Lines that came out while time passed carry the time. Acknowledged heartbeats are not shown.
+ * Lines that came out while time passed carry the time. Acknowledged heartbeats of hosts are not shown.
  */
 import { Cluster, type ClusterEvent } from '../../coordinator/cluster.ts';
 import type { OutwardEffect } from '../../coordinator/effect.ts';
@@ -127,6 +128,10 @@ export class Transcript {
       case 'client': {
         const version = number(args, 'version', 1);
         const message = { type: 'HLCP_CLIENT_HELLO', version } as const;
+        return { type: 'clientMessage', peer: who, message };
+      }
+      case 'heartbeat': {
+        const message = { type: 'HLCP_HEARTBEAT', sequence: number(args, 'sequence') } as const;
         return { type: 'clientMessage', peer: who, message };
       }
       case 'submit': {

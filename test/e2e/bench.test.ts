@@ -48,7 +48,7 @@ describe('hlsim bench', () => {
         expect(Number(inPlaceTime)).toBeGreaterThan(0);
       }
       expect(stdout).toMatch(/^# Out of bounds values : 0 OK$/m);
-      expect(stdout).toMatch(/^# Avg bus bandwidth {4}: \d+(\.\d+)?$/m);
+      expect(stdout).toMatch(/^# Avg bus bandwidth {4}: \d+(\.\d+)?(e-\d\d)?$/m);
       // Nothing but the table: each line is a row, a comment or empty.
       for (const line of stdout.split('\n')) expect(line).toMatch(/^(?:#.*| +\d.*|)$/);
     },
@@ -91,6 +91,19 @@ describe('hlsim bench', () => {
     }
     expect(Date.parse(json.end_time)).toBeGreaterThanOrEqual(Date.parse(json.start_time));
     expect(JSON.stringify(json)).not.toMatch(/token/i);
+  });
+
+  it('that cannot write its JSON in the end says so in one line, after the table', async () => {
+    const { code, stdout, stderr } = await processes.run([
+      ...['bench', 'all_reduce', '--hosts', '2', '-b', '64', '-e', '64', '-n', '1'],
+      ...['--json', '/dev/full'],
+    ]);
+    expect(code).toBe(1);
+    expect(rows(stdout)).toHaveLength(1);
+    expect(stderr.match(/^hlsim: .*$/gm)).toEqual([
+      expect.stringMatching(/^hlsim: .*--json, "\/dev\/full".*ENOSPC.* \[HLSIM_CONFIG\]$/),
+    ]);
+    expect(stderr).not.toMatch(/^ +at /m);
   });
 
   it('without a check says that nothing was checked', async () => {

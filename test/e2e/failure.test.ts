@@ -1,7 +1,10 @@
 /** What dies while a job runs, who tells it, and how soon. Bounds are those of docs/ARCHITECTURE.md. */
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defined } from '../../common/assert.ts';
+import { COORDINATOR_TIMEOUT_MS } from '../../coordinator/hlcp/heartbeat.ts';
+import { HEARTBEAT_INTERVAL_MS } from '../../coordinator/hlcp/messages.ts';
 import { type Command, program, TestProcesses, timed } from './command.ts';
 
 /** Every survivor's call has ended by then. */
@@ -9,6 +12,12 @@ const HOST_KILLED_MS = 2_000;
 const HOST_STOPPED_MS = 5_000;
 /** Everything that depended on a dead launcher or coordinator is gone by then. */
 const ORPHANS_GONE_MS = 2_000;
+/** The whole command has ended by then: 3 s of silence, a heartbeat's interval, and the takedown. */
+const COORDINATOR_STOPPED_MS = 8_000;
+/** As above for a host, whose silence the coordinator notices after 2.5 s. */
+const HOST_STOPPED_END_MS = 4_500;
+/** Longer than a coordinator may be silent. */
+const LAUNCHER_STOPPED_MS = COORDINATOR_TIMEOUT_MS + 1_000;
 /** For an orderly end of the whole command afterwards: no bound of the design, only no hang. */
 const END_MS = 15_000;
 
@@ -80,7 +89,32 @@ describe('in the middle of an all-reduce', () => {
     const { command, pids } = await startReducing();
     const startMs = Date.now();
     process.kill(defined(pids[1], 'the victim'), 'SIGSTOP');
+    expect(await timed(command.ended)).toBeLessThan(HOST_STOPPED_END_MS);
     await expectVictimNamed(command, 1, startMs, HOST_STOPPED_MS);
+  });
+
+  it('SIGSTOP of the coordinator ends everything, the stopped process too, and says why', async () => {
+    const { command } = await startReducing();
+    const coordinator = defined(processes.daemons('coordinator')[0], 'the coordinator');
+    process.kill(coordinator.pid, 'SIGSTOP');
+    expect(await timed(command.ended)).toBeLessThan(COORDINATOR_STOPPED_MS);
+    expect(await command.ended).toEqual({ code: 1, signal: null });
+    expect(command.lastNote).toMatch(
+      /^hlsim: Expected the coordinator at ws:\S+ to answer heartbeats but it has been silent for \d+ ms.* \[HLSIM_COORDINATOR_LOST\]$/,
+    );
+    expect(processes.list()).toEqual([]);
+  });
+
+  it('SIGSTOP of the launcher for longer than that is no reason to blame the coordinator', async () => {
+    const { command } = await startReducing();
+    command.child.kill('SIGSTOP');
+    await sleep(LAUNCHER_STOPPED_MS);
+    command.child.kill('SIGCONT');
+    // Were it blamed, it would be by now.
+    await sleep(2 * HEARTBEAT_INTERVAL_MS);
+    expect(command.child.exitCode).toBeNull();
+    command.child.kill('SIGINT');
+    expect(await command.ended).toEqual({ code: 130, signal: null });
   });
 
   it('kill -9 of the launcher ends everything', async () => {

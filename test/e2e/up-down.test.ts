@@ -54,6 +54,18 @@ describe('hlsim up', () => {
     await here('down');
   });
 
+  it('quotes the state directory in the words that end the cluster', async () => {
+    const directory = join(state, '..', "st a'b");
+    const { code, stdout } = await processes.run([
+      ...['up', '--hosts', '1', '--state-dir', directory],
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('1 host with 1 device is up.');
+    const quoted = `'${directory.replace("'", `'\\''`)}'`;
+    expect(stdout).toContain(`To end it: hlsim down --state-dir ${quoted}\n`);
+    expect((await processes.run(['down', '--state-dir', directory])).code).toBe(0);
+  });
+
   it('refuses where a cluster is up already, and leaves that one alone', async () => {
     await up('--hosts', '1');
     const pids = processes.list().map(({ pid }) => pid);
@@ -118,6 +130,18 @@ describe('hlsim up', () => {
 });
 
 describe('hlsim down', () => {
+  it('names the variables that still point to the cluster, and no others', async () => {
+    const environment = await up('--hosts', '1');
+    const down = await processes.run(['down', '--state-dir', state], {
+      ...environment,
+      HLSIM_TOKEN: 'of another cluster',
+    });
+    expect(down.resultLines).toEqual([
+      'The cluster is down: 2 of 2 processes were running.',
+      'To forget it: unset HLSIM_COORDINATOR',
+    ]);
+  });
+
   it.each(['coordinator', 'host-0'])('ends the rest after kill -9 of %s', async (victim) => {
     await up('--hosts', '2');
     const row = (await processRows()).find(({ name }) => name === victim);

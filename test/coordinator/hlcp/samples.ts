@@ -83,6 +83,7 @@ export const TO_HOST_MESSAGES: ByType<CoordinatorToHost> = {
 
 export const CLIENT_MESSAGES: ByType<ClientToCoordinator> = {
   HLCP_CLIENT_HELLO: { type: 'HLCP_CLIENT_HELLO', version: 1 },
+  HLCP_HEARTBEAT: { type: 'HLCP_HEARTBEAT', sequence: 7 },
   HLCP_JOB_SUBMIT: { type: 'HLCP_JOB_SUBMIT', spec, hosts: 4, joinTimeoutMs: 30_000 },
   HLCP_JOB_CANCEL: { type: 'HLCP_JOB_CANCEL', jobId: 'j1' },
   HLCP_CLUSTER_SHUTDOWN: { type: 'HLCP_CLUSTER_SHUTDOWN' },
@@ -90,6 +91,7 @@ export const CLIENT_MESSAGES: ByType<ClientToCoordinator> = {
 
 export const TO_CLIENT_MESSAGES: ByType<CoordinatorToClient> = {
   HLCP_CLIENT_WELCOME: { type: 'HLCP_CLIENT_WELCOME', expectedHosts: 4 },
+  HLCP_HEARTBEAT_ACK: { type: 'HLCP_HEARTBEAT_ACK', sequence: 7 },
   HLCP_JOB_ACCEPTED: { type: 'HLCP_JOB_ACCEPTED', jobId: 'j1', attempt: 0, hosts: [host] },
   HLCP_JOB_OUTPUT: output,
   HLCP_JOB_REPORT: report,

@@ -10,7 +10,7 @@
  *   round 2  *       *       *       *
  *
  * Cost:   lg p·(α + n·β + n·γ); `fold.ts` adds up to 2α + 2n·β + n·γ for other p
- * Good:   small messages: as few rounds as any all-reduce can have.
+ * Good:   small messages: for a power of two, as few rounds as any all-reduce can have.
  * Bad:    large messages: the whole vector travels in every round.
  *
  * Both partners compute the same sum, one as a + b and the other as b + a. Floating-point addition

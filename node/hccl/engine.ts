@@ -59,11 +59,10 @@ interface OutboundState {
   readonly lane: OutboundLane;
   /** Next message to post. */
   cursor: number;
-  /** Messages to places that the peer lets us write; meaningless until its header came. */
+  /** Messages to places that the peer lets us write; 0 until its header came. */
   granted: number;
   /** Messages to places posted so far. */
   placed: number;
-  headerSeen: boolean;
 }
 
 export class Engine {
@@ -98,7 +97,6 @@ export class Engine {
       cursor: 0,
       granted: 0,
       placed: 0,
-      headerSeen: false,
     }));
     for (const step of plan.steps) this.#addSlices(step);
   }
@@ -116,7 +114,7 @@ export class Engine {
     return defined(this.#inbound[inbound], 'the connection').granted;
   }
 
-  /** The next message of a connection has landed. `false`: there is none, the peer is broken. */
+  /** The next message of a connection has landed. `undefined`: there is none, the peer is broken. */
   arrive(inbound: number): SliceId | undefined {
     const connection = defined(this.#inbound[inbound], 'the connection');
     const message = connection.plan.messages[connection.arrived];
@@ -132,7 +130,6 @@ export class Engine {
   /** The peer at the other end of `outbound` lets us write `granted` places. */
   grant(outbound: number, granted: number): void {
     const connection = defined(this.#outbound[outbound], 'the connection');
-    connection.headerSeen = true;
     connection.granted = Math.max(connection.granted, granted);
     this.#pump(outbound);
   }
@@ -299,7 +296,7 @@ export class Engine {
 
   #mayPost(connection: OutboundState, message: PlanMessage): boolean {
     if (message.landing === 'slot') return connection.lane.hasSlot;
-    return connection.headerSeen && connection.placed < connection.granted;
+    return connection.placed < connection.granted;
   }
 
   #outgoing(

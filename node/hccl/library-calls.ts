@@ -147,19 +147,19 @@ export class HcclLibrary {
   }
 
   async #commDestroy(caller: SimProcess, argument: SystemCallValue): Promise<void> {
-    const open = this.#comm(caller, argument);
-    await open.tail;
-    await this.#state(caller).closeCommunicator(parse(commArgument, argument).comm);
+    const { comm } = parse(commArgument, argument);
+    await this.#communicator(caller, comm).tail;
+    await this.#state(caller).closeCommunicator(comm);
   }
 
   async #commAbort(caller: SimProcess, argument: SystemCallValue): Promise<void> {
-    const open = this.#comm(caller, argument);
-    open.communicator.abort({
+    const { comm } = parse(commArgument, argument);
+    this.#communicator(caller, comm).communicator.abort({
       result: 'hcclInvalidUsage',
       message: 'The communicator was aborted',
     });
     // Calls that still wait on a stream fail when their turn comes; it may come late.
-    await this.#state(caller).closeCommunicator(parse(commArgument, argument).comm);
+    await this.#state(caller).closeCommunicator(comm);
   }
 
   /** Checks the call, queues it, and returns; the stream's synchronisation gives its outcome. */
@@ -169,7 +169,7 @@ export class HcclLibrary {
     argument: SystemCallValue,
   ): Promise<void> {
     const parsed = parse(collectiveArgument, argument);
-    const open = this.#comm(caller, argument);
+    const open = this.#communicator(caller, parsed.comm);
     const stream = this.#stream(caller, parsed.stream);
     const { rank, nranks } = open.communicator.init;
     const override = this.#jobRank(caller).environment[ALGORITHM_VARIABLE];
@@ -203,7 +203,10 @@ export class HcclLibrary {
   }
 
   #comm(caller: SimProcess, argument: SystemCallValue): OpenCommunicator {
-    const { comm } = parse(commArgument, argument);
+    return this.#communicator(caller, parse(commArgument, argument).comm);
+  }
+
+  #communicator(caller: SimProcess, comm: number): OpenCommunicator {
     const open = this.#processes.get(caller)?.communicator(comm);
     if (open === undefined) throw invalidArgument(`Expected a communicator but found ${comm}`);
     return open;

@@ -11,21 +11,25 @@ import { TemporaryCluster } from './temporary-cluster.ts';
 
 export type ClusterFlagValues = FlagValues<typeof clusterFlags>;
 
+/** Flags that say how a cluster is to be made. */
+const SHAPE_FLAGS = ['devices', 'hbm', 'ownership'] as const;
+
 /**
  * The wrong combinations of flags that say which cluster to use.
  *
  * @throws HlsimError `HLSIM_USAGE`
  */
-export function checkClusterFlags({ coordinator, hosts, devices, hbm }: ClusterFlagValues): void {
+export function checkClusterFlags(flags: ClusterFlagValues): void {
+  const { coordinator, hosts } = flags;
   if (coordinator === undefined && hosts === undefined) {
     throw usageError(
       'Expected --hosts <n> (how many hosts to start) or --coordinator <url> (which cluster to join) but found neither',
     );
   }
-  const shape = devices === undefined ? (hbm === undefined ? undefined : '--hbm') : '--devices';
+  const shape = SHAPE_FLAGS.find((name) => flags[name] !== undefined);
   if (coordinator !== undefined && shape !== undefined) {
     throw usageError(
-      `Expected --coordinator without ${shape}, which the hosts of a running cluster have already, but found both`,
+      `Expected --coordinator without --${shape}, which the hosts of a running cluster have already, but found both`,
     );
   }
 }
@@ -49,6 +53,7 @@ export async function withCluster<T>(
     hosts: defined(hosts, '--hosts'),
     devices: flags.devices ?? HOST_DEFAULTS.devices,
     hbmBytes: flags.hbm ?? HOST_DEFAULTS.hbmBytes,
+    ownership: flags.ownership ?? HOST_DEFAULTS.ownership,
     token,
     logLevel,
     joinTimeoutMs,
@@ -56,7 +61,8 @@ export async function withCluster<T>(
   return TemporaryCluster.use(options, context, body);
 }
 
-async function withRunningCluster<T>(
+/** Connects to a cluster that stays, hands the client to `body`, and disconnects. */
+export async function withRunningCluster<T>(
   options: {
     readonly url: string;
     readonly token: string | undefined;

@@ -1,6 +1,8 @@
 /** The flags that several commands share, each defined once. */
 import { MiB } from '../common/bytes.ts';
 import { DRAM_PAGE_BYTES, MEMORY_PAGES_MAX } from '../node/device/hbm.ts';
+import { DEVICE_LIMITS } from '../node/device/limits.ts';
+import { OWNERSHIP_DEFAULT, OWNERSHIP_POLICIES } from '../node/device/ownership.ts';
 import { optional, toggle, withDefault } from './flags.ts';
 import { coordinatorUrl, duration, integer, oneOf, size, text } from './readers.ts';
 
@@ -43,6 +45,20 @@ const hbmSize = {
   reader: size(MiB, { max: HBM_BYTES_MAX, multipleOf: DRAM_PAGE_BYTES }),
 } as const;
 
+const ownershipPolicy = {
+  name: 'ownership',
+  value: '<policy>',
+  description: `whose device memory is while others have imported it: ${OWNERSHIP_POLICIES.join(', ')}`,
+  reader: oneOf(OWNERSHIP_POLICIES),
+} as const;
+
+export const ownershipFlag = withDefault(OWNERSHIP_DEFAULT, ownershipPolicy);
+/** `fallback`: which policy holds where none is given, for people. */
+export const optionalOwnershipFlag = (fallback: string) =>
+  optional({
+    ...ownershipPolicy,
+    description: `${ownershipPolicy.description}; ${fallback} unless given`,
+  });
 export const devicesFlag = withDefault(DEVICES_DEFAULT, deviceCount);
 export const hbmFlag = withDefault(HBM_DEFAULT, hbmSize);
 
@@ -81,6 +97,28 @@ export const daemonLogLevelFlag = withDefault('info', {
   reader: oneOf(['debug', 'info', 'warn', 'error', 'silent']),
 });
 
+/** How patient a hard reset is with the users of a device. */
+export const resetFlags = {
+  resetGrace: withDefault(`${DEVICE_LIMITS.resetGraceMs}ms`, {
+    name: 'reset-grace',
+    value: '<time>',
+    description: 'hard reset: how long users of a device may take to leave by themselves',
+    reader: duration,
+  }),
+  resetWait: withDefault(`${DEVICE_LIMITS.resetWaitMs}ms`, {
+    name: 'reset-wait',
+    value: '<time>',
+    description: 'hard reset: how long killed users may take to be gone',
+    reader: duration,
+  }),
+  resetTrials: withDefault(String(DEVICE_LIMITS.resetTrials), {
+    name: 'reset-trials',
+    value: '<n>',
+    description: 'hard reset: kills and waits before the device is disabled',
+    reader: integer(1, 1_000),
+  }),
+} as const;
+
 export const exitWithParentFlag = toggle({
   name: 'exit-with-parent',
   description: 'end when standard input ends: the launcher is gone',
@@ -99,7 +137,11 @@ export const jsonFileFlag = optional({
 });
 
 /** The hosts of a temporary cluster, where nothing else is said. */
-export const HOST_DEFAULTS = { devices: Number(DEVICES_DEFAULT), hbmBytes: 256 * MiB } as const;
+export const HOST_DEFAULTS = {
+  devices: Number(DEVICES_DEFAULT),
+  hbmBytes: 256 * MiB,
+  ownership: OWNERSHIP_DEFAULT,
+} as const;
 
 /** What every command needs that runs a job on a cluster, its own or a running one. */
 export const clusterFlags = {
@@ -110,6 +152,7 @@ export const clusterFlags = {
     description: `${deviceCount.description}; ${DEVICES_DEFAULT} unless given`,
   }),
   hbm: optional({ ...hbmSize, description: `${hbmSize.description}; ${HBM_DEFAULT} unless given` }),
+  ownership: optionalOwnershipFlag(OWNERSHIP_DEFAULT),
   coordinator: coordinatorFlag,
   token: tokenFlag,
   joinTimeout: joinTimeoutFlag,

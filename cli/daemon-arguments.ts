@@ -2,6 +2,7 @@
  * The command lines of the two daemons, as the launcher writes them. Every flag is given, so that no
  * environment variable meant for the launcher changes a daemon; the token goes by the environment.
  */
+import type { OwnershipPolicy } from '../node/device/ownership.ts';
 
 /** What daemons log unless asked otherwise: kept by the launcher in case one dies. */
 const LOG_LEVEL_DEFAULT = 'warn';
@@ -26,10 +27,19 @@ export function coordinatorArguments(options: CoordinatorArguments): string[] {
   ];
 }
 
+/** Another patience of hard resets than the default. */
+export interface ResetPatience {
+  readonly graceMs: number;
+  readonly waitMs: number;
+  readonly trials: number;
+}
+
 export interface NodeArguments {
   readonly coordinator: string;
   readonly devices: number;
   readonly hbmBytes: number;
+  readonly ownership: OwnershipPolicy;
+  readonly reset?: ResetPatience | undefined;
   readonly bind: string;
   readonly joinTimeoutMs: number;
   readonly logLevel: string | undefined;
@@ -43,10 +53,21 @@ export function nodeArguments(options: NodeArguments): string[] {
     ...['--coordinator', options.coordinator],
     ...['--devices', String(options.devices)],
     ...['--hbm', String(options.hbmBytes)],
+    ...['--ownership', options.ownership],
+    ...resetArguments(options.reset),
     ...['--bind', options.bind],
     ...['--port', '0'],
     ...['--join-timeout', `${options.joinTimeoutMs}ms`],
     ...['--log-level', options.logLevel ?? LOG_LEVEL_DEFAULT],
     `--${options.parent}`,
+  ];
+}
+
+function resetArguments(reset: ResetPatience | undefined): string[] {
+  if (reset === undefined) return [];
+  return [
+    ...['--reset-grace', `${reset.graceMs}ms`],
+    ...['--reset-wait', `${reset.waitMs}ms`],
+    ...['--reset-trials', String(reset.trials)],
   ];
 }

@@ -1,11 +1,12 @@
 /**
  * The client's side of the control protocol: join a coordinator, run one job at a time, hear what its
- * ranks print and report, and take the cluster down.
+ * ranks print and report, ask about devices, and take the cluster down.
  */
 import { type Deferred, deferred, withDeadline } from '../common/deferred.ts';
 import { HlsimError, messageOf } from '../common/errors.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import { type ClientControl, connectClientControl } from '../coordinator/hlcp/client.ts';
+import type { EvictStep } from '../coordinator/hlcp/device-messages.ts';
 import { Heartbeat, silentCoordinatorError } from '../coordinator/hlcp/heartbeat.ts';
 import {
   type CoordinatorToClient,
@@ -14,6 +15,12 @@ import {
   type HostEntry,
   type JobSpec,
 } from '../coordinator/hlcp/messages.ts';
+import {
+  type ClusterDevices,
+  DeviceQuestions,
+  type EvictionEnd,
+  type EvictRequest,
+} from './device-questions.ts';
 import { unlessAborted } from './interruption.ts';
 
 /** How long a coordinator that answered may take to say welcome. */
@@ -69,11 +76,14 @@ export class ClusterClient {
   readonly #pids = new Map<string, number>();
   readonly #lostPids = new Set<number>();
   #coordinatorState: 'heard' | 'silent' = 'heard';
+  #expectedHosts = 0;
   #job: RunningJob | undefined;
+  readonly #devices: DeviceQuestions;
 
   private constructor(control: ClientControl, options: ClientOptions) {
     this.#control = control;
     this.#scheduler = options.scheduler;
+    this.#devices = new DeviceQuestions((message) => control.send(message), options.scheduler);
     this.#ended.promise.catch(() => undefined);
     this.#heartbeat = new Heartbeat({
       scheduler: options.scheduler,
@@ -101,7 +111,12 @@ export class ClusterClient {
     client.#control.send({ type: 'HLCP_CLIENT_HELLO', version: HLCP_VERSION });
     client.#heartbeat.start();
     try {
-      await client.#withinOrEnded(WELCOME_DEADLINE_MS, client.#welcome.promise, 'a welcome');
+      const welcome = client.#welcome.promise;
+      client.#expectedHosts = await client.#withinOrEnded(
+        WELCOME_DEADLINE_MS,
+        welcome,
+        'a welcome',
+      );
     } catch (reason) {
       client.close();
       throw reason;
@@ -141,9 +156,33 @@ export class ClusterClient {
     }
   }
 
+  /**
+   * How the devices of all hosts are, now.
+   *
+   * @throws HlsimError `HLSIM_TIMEOUT`, `HLSIM_COORDINATOR_LOST`
+   */
+  deviceStatus(): Promise<ClusterDevices> {
+    return Promise.race([this.#devices.status(), this.#ended.promise]);
+  }
+
+  /**
+   * Has a host free a device; `listener` hears its steps in order. A client that leaves meanwhile does
+   * not stop the host.
+   *
+   * @throws HlsimError `HLSIM_TIMEOUT`, `HLSIM_COORDINATOR_LOST`
+   */
+  evict(request: EvictRequest, listener: (step: EvictStep) => void): Promise<EvictionEnd> {
+    return Promise.race([this.#devices.evict(request, listener), this.#ended.promise]);
+  }
+
   /** Asks the coordinator to take the whole cluster down. */
   shutdownCluster(): void {
     this.#control.send({ type: 'HLCP_CLUSTER_SHUTDOWN' });
+  }
+
+  /** Hosts of the cluster when it is complete. */
+  get expectedHosts(): number {
+    return this.#expectedHosts;
   }
 
   /** `silent`: it was lost because it did not answer, so its process may still be there, hung. */
@@ -206,8 +245,9 @@ export class ClusterClient {
           `The cluster is being taken down: ${message.reason}`,
         ),
       );
-    } else if (this.#job !== undefined) {
-      receiveForJob(this.#job, message);
+    } else {
+      this.#devices.receive(message);
+      if (this.#job !== undefined) receiveForJob(this.#job, message);
     }
   }
 

@@ -4,10 +4,14 @@ import { keepAliveTimer } from '../common/scheduler.ts';
 import { benchCommand } from './commands/bench.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { demoCommand } from './commands/demo.ts';
+import { dmaBufCommand } from './commands/dmabuf.ts';
 import { downCommand } from './commands/down.ts';
+import { evictCommand } from './commands/evict.ts';
 import { nodeCommand } from './commands/node.ts';
 import { psCommand } from './commands/ps.ts';
 import { runCommand } from './commands/run.ts';
+import { scenarioCommand } from './commands/scenario.ts';
+import { smiCommand } from './commands/smi.ts';
 import { trainCommand } from './commands/train.ts';
 import { upCommand } from './commands/up.ts';
 import { type CommandContext, openContext } from './context.ts';
@@ -52,6 +56,7 @@ Examples:
   hlsim demo
   hlsim bench all_reduce --hosts 4 -b 8 -e 64M -f 8
   hlsim run hello.js --hosts 4
+  hlsim scenario run exfiltration
   hlsim bench --help`,
     );
   const commands = [
@@ -62,11 +67,16 @@ Examples:
     upCommand(context),
     downCommand(context),
     psCommand(context),
+    smiCommand(context),
+    dmaBufCommand(context),
+    evictCommand(context),
+    scenarioCommand(context),
     coordinatorCommand(context),
     nodeCommand(context),
   ];
   for (const command of commands) program.addCommand(command);
-  for (const command of [program, ...commands]) {
+  const parts = commands.flatMap((command) => command.commands);
+  for (const command of [program, ...commands, ...parts]) {
     command.exitOverride();
     command.configureOutput({
       writeOut: (text) => context.terminal.result(text.trimEnd()),

@@ -5,12 +5,15 @@
 import { nanoid } from 'nanoid';
 import { environmentCopy } from '../common/environment.ts';
 import type { Scheduler } from '../common/scheduler.ts';
-import { coordinatorArguments, nodeArguments } from './daemon-arguments.ts';
+import type { OwnershipPolicy } from '../node/device/ownership.ts';
+import { coordinatorArguments, nodeArguments, type ResetPatience } from './daemon-arguments.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { readyUrl } from './daemon-words.ts';
 import { type Interruption, unlessAborted } from './interruption.ts';
 import { ClusterClient } from './job-client.ts';
+import { warnOfOwnership } from './ownership-warning.ts';
 import type { Terminal } from './terminal.ts';
+import { joinedWords, startingWords } from './wording.ts';
 
 /** From the start of the coordinator's process until it listens. */
 export const COORDINATOR_READY_MS = 15_000;
@@ -25,6 +28,8 @@ export interface TemporaryClusterOptions {
   readonly hosts: number;
   readonly devices: number;
   readonly hbmBytes: number;
+  readonly ownership: OwnershipPolicy;
+  readonly reset?: ResetPatience;
   readonly token: string | undefined;
   readonly joinTimeoutMs: number;
   /** Logs of the daemons go to stderr from this level on; absent: only if one of them dies. */
@@ -72,8 +77,9 @@ export class TemporaryCluster {
 
   async #start(): Promise<ClusterClient> {
     const { scheduler, terminal } = this.#context;
-    const { hosts, joinTimeoutMs } = this.#options;
-    terminal.progress(`Starting a coordinator and ${hosts} host processes`);
+    const { hosts, joinTimeoutMs, ownership } = this.#options;
+    warnOfOwnership(ownership, terminal);
+    terminal.progress(startingWords(hosts));
     const url = await this.#startCoordinator();
     let joined = 0;
     const nodes = Array.from({ length: hosts }, (_, index) => this.#startNode(index, url));
@@ -81,7 +87,7 @@ export class TemporaryCluster {
       nodes.map(async (node) => {
         await node.ready(scheduler, joinTimeoutMs);
         joined++;
-        terminal.progress(`${joined} of ${hosts} hosts have joined`);
+        terminal.progress(joinedWords(joined, hosts));
       }),
     );
     this.#client = await ClusterClient.connect({
@@ -109,13 +115,15 @@ export class TemporaryCluster {
   }
 
   #startNode(index: number, coordinator: string): DaemonProcess {
-    const { devices, hbmBytes, joinTimeoutMs, logLevel } = this.#options;
+    const { devices, hbmBytes, ownership, reset, joinTimeoutMs, logLevel } = this.#options;
     return this.#spawn(
       `host ${index}`,
       nodeArguments({
         coordinator,
         devices,
         hbmBytes,
+        ownership,
+        reset,
         joinTimeoutMs,
         logLevel,
         bind: '127.0.0.1',

@@ -8,11 +8,15 @@ import type { Clock } from '../common/clock.ts';
 
 /** Where stderr is no terminal, at most one line of progress in this time. */
 const PROGRESS_INTERVAL_MS = 2_000;
+/** Cursor to the upper left corner, and everything after it erased (ECMA-48 CUP, ED). */
+const CLEAR_SCREEN = '\u001b[H\u001b[J';
 const CLEAR_LINE = '\r\u001b[K';
 
 export interface Terminal {
   /** A line of results. */
   result(line: string): void;
+  /** Results in the place of all that stdout shows; elsewhere than on a terminal, after an empty line. */
+  screen(text: string): void;
   /** A line for people: what happens, what went wrong. */
   note(line: string): void;
   /** What is going on now. Replaces the last such text on a terminal; elsewhere a line now and then. */
@@ -42,6 +46,8 @@ export function openTerminal(clock: Clock): Terminal {
   };
   return {
     result: (line) => around(() => stdout.write(`${line}\n`)),
+    screen: (text) =>
+      around(() => stdout.write(stdout.isTTY ? `${CLEAR_SCREEN}${text}\n` : `\n${text}\n`)),
     note: (line) => around(() => stderr.write(`${line}\n`)),
     progress(text) {
       if (stderr.isTTY) {

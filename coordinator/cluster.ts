@@ -10,26 +10,18 @@
  * 4. Deliver a `tick` when `deadlineMs()` has come.
  * 5. After `ended`, deliver nothing more.
  */
-import { defined } from '../common/assert.ts';
 import { HlsimError } from '../common/errors.ts';
+import { ClientDesk } from './client-desk.ts';
+import { DeviceControl, isDeviceAnswer } from './device-control.ts';
 import { logEffect, type OutwardEffect, type PeerId, toHosts } from './effect.ts';
-import {
-  colour,
-  heard,
-  type Liveness,
-  look,
-  nextLookMs,
-  startWatching,
-} from './failure-detector.ts';
-import { versionError } from './hlcp/codec.ts';
 import {
   type ClientToCoordinator,
   type CoordinatorToHost,
   HEARTBEAT_TIMEOUT_MS,
-  HLCP_VERSION,
   type HostToCoordinator,
 } from './hlcp/messages.ts';
 import { failureOf, refusedMessage } from './hlcp/refusal.ts';
+import { HostWatch } from './host-watch.ts';
 import { JobControl } from './job-control.ts';
 import {
   lostError,
@@ -55,7 +47,6 @@ export type ClusterEvent =
   | { readonly type: 'tick' };
 
 type HostLost = Extract<CoordinatorToHost, { type: 'HLCP_HOST_LOST' }>;
-type JobSubmit = Extract<ClientToCoordinator, { type: 'HLCP_JOB_SUBMIT' }>;
 
 export interface ClusterOptions {
   readonly expectedHosts: number;
@@ -66,24 +57,31 @@ export interface ClusterOptions {
 }
 
 export class Cluster {
-  readonly #newJobId: () => string;
   readonly #startedMs: number;
   #phase: 'up' | 'shutting down' | 'ended' = 'up';
   #shutdownDeadlineMs: number | undefined;
   #membership: Membership;
   readonly #jobs = new JobControl((effect) => this.#emit(effect));
-  readonly #liveness = new Map<PeerId, Liveness>();
-  /** Clients that have said hello. */
-  readonly #clients = new Set<PeerId>();
+  readonly #devices = new DeviceControl((effect) => this.#emit(effect));
+  readonly #watch = new HostWatch();
+  readonly #desk: ClientDesk;
   /** Of the event that is being handled. */
   #now: number;
   #effects: OutwardEffect[] = [];
 
   constructor({ expectedHosts, newJobId, now }: ClusterOptions) {
     this.#membership = startMembership(expectedHosts);
-    this.#newJobId = newJobId;
     this.#startedMs = now;
     this.#now = now;
+    this.#desk = new ClientDesk({
+      jobs: this.#jobs,
+      devices: this.#devices,
+      newJobId,
+      membership: () => this.#membership,
+      isUp: () => this.#phase === 'up',
+      emit: (effect) => this.#emit(effect),
+      shutDown: (reason) => this.#shutDown(reason),
+    });
   }
 
   /** What is to be done about `event`, which happened at `now`. */
@@ -97,8 +95,9 @@ export class Cluster {
   /** When the next `tick` is due; `undefined` while nothing is bounded by time. */
   deadlineMs(): number | undefined {
     const deadlines = [
-      ...[...this.#liveness.values()].map(nextLookMs),
+      ...this.#watch.deadlinesMs(),
       ...this.#jobs.deadlinesMs(),
+      ...this.#devices.deadlinesMs(),
       this.#shutdownDeadlineMs,
     ].filter((deadline) => deadline !== undefined);
     return this.#phase === 'ended' || deadlines.length === 0 ? undefined : Math.min(...deadlines);
@@ -109,7 +108,7 @@ export class Cluster {
       {
         phase: this.#phase,
         membership: this.#membership,
-        livenessOf: ({ peer }) => this.#livenessOf(peer),
+        livenessOf: ({ peer }) => this.#watch.of(peer),
         jobs: this.#jobs.jobs,
         startedMs: this.#startedMs,
       },
@@ -126,10 +125,10 @@ export class Cluster {
         this.#stepMembership({ type: 'leave', peer: event.peer }, event.reason);
         break;
       case 'clientMessage':
-        this.#clientMessage(event.peer, event.message);
+        this.#desk.message(event.peer, event.message, this.#now);
         break;
       case 'clientClosed':
-        this.#clientGone(event.peer);
+        this.#desk.gone(event.peer, this.#now);
         break;
       case 'shutdown':
         this.#shutDown(event.reason);
@@ -153,10 +152,14 @@ export class Cluster {
       this.#refuseHost(peer, protocolError(found));
       return;
     }
-    this.#liveness.set(peer, heard(this.#livenessOf(peer), this.#now));
+    this.#watch.heard(peer, this.#now);
     if (message.type === 'HLCP_HEARTBEAT') {
       const { sequence } = message;
       this.#emit({ type: 'toHost', peer, message: { type: 'HLCP_HEARTBEAT_ACK', sequence } });
+      return;
+    }
+    if (isDeviceAnswer(message)) {
+      this.#devices.answer(peer, message, this.#now);
       return;
     }
     const breach = this.#jobs.hostMessage(member, message, this.#now);
@@ -209,7 +212,7 @@ export class Cluster {
 
   #hostJoined({ peer, entry }: Member): void {
     const { expectedHosts, members } = this.#membership;
-    this.#liveness.set(peer, startWatching(this.#now));
+    this.#watch.start(peer, this.#now);
     this.#emit({ type: 'toHost', peer, message: { type: 'HLCP_ACCEPTED', expectedHosts } });
     this.#emit(
       logEffect('info', 'host joined', { ...entry, joined: members.length, expectedHosts }),
@@ -227,13 +230,14 @@ export class Cluster {
   #hostLeft(member: Member, ranks: readonly number[], reason: string): void {
     const { peer, entry, worldEpoch } = member;
     const { nodeId, hostname, pid } = entry;
-    this.#liveness.delete(peer);
+    this.#watch.stop(peer);
     const failure = failureOf(lostError(member, reason));
     if (this.#phase === 'up') {
       this.#emit(logEffect('warn', 'host lost', { nodeId, hostname, pid, ranks, reason }));
       // A host that was never part of a complete world has no ranks that anybody knows of.
       if (worldEpoch > 0) this.#announceLoss(member, ranks, reason);
     }
+    this.#devices.step({ type: 'hostLost', peer, failure }, this.#now);
     this.#jobs.hostLost(peer, failure, this.#now);
     this.#endIfDown();
   }
@@ -259,89 +263,15 @@ export class Cluster {
     }
   }
 
-  // -- clients ------------------------------------------------------------------------------------
-
-  #clientMessage(peer: PeerId, message: ClientToCoordinator): void {
-    const error = this.#clientRefusal(peer, message);
-    if (error !== undefined) {
-      this.#refuseClient(peer, error);
-      return;
-    }
-    switch (message.type) {
-      case 'HLCP_CLIENT_HELLO':
-        this.#welcome(peer);
-        break;
-      case 'HLCP_HEARTBEAT':
-        // Answered, not judged: a client has gone when its connection has.
-        this.#emit({ type: 'toClient', peer, message: { ...message, type: 'HLCP_HEARTBEAT_ACK' } });
-        break;
-      case 'HLCP_JOB_SUBMIT':
-        this.#submit(peer, message);
-        break;
-      case 'HLCP_JOB_CANCEL':
-        if (this.#jobs.dispatched?.jobId !== message.jobId) break;
-        this.#jobs.step({ type: 'cancel', reason: 'The job was cancelled by a client' }, this.#now);
-        break;
-      case 'HLCP_CLUSTER_SHUTDOWN':
-        this.#shutDown('A client took the cluster down');
-        break;
-    }
-  }
-
-  #welcome(peer: PeerId): void {
-    this.#clients.add(peer);
-    const { expectedHosts } = this.#membership;
-    const message = { type: 'HLCP_CLIENT_WELCOME', expectedHosts } as const;
-    this.#emit({ type: 'toClient', peer, message });
-  }
-
-  #submit(client: PeerId, { spec, hosts, joinTimeoutMs }: JobSubmit): void {
-    const jobId = this.#newJobId();
-    const membership = this.#membership;
-    this.#jobs.step(
-      { type: 'submit', client, jobId, spec, hosts, joinTimeoutMs, membership },
-      this.#now,
-    );
-  }
-
-  #clientRefusal(peer: PeerId, message: ClientToCoordinator): HlsimError | undefined {
-    const isHello = message.type === 'HLCP_CLIENT_HELLO';
-    if (isHello === this.#clients.has(peer)) {
-      return protocolError(`Expected HLCP_CLIENT_HELLO once and first but found ${message.type}`);
-    }
-    if (isHello && message.version !== HLCP_VERSION)
-      return versionError('a client', message.version);
-    if (message.type === 'HLCP_JOB_SUBMIT' && this.#phase !== 'up') {
-      return new HlsimError(
-        'HLSIM_JOB_REFUSED',
-        'Expected a cluster to run the job but it is shutting down',
-      );
-    }
-    return undefined;
-  }
-
-  #refuseClient(peer: PeerId, error: HlsimError): void {
-    const failure = failureOf(error);
-    this.#emit({ type: 'toClient', peer, message: refusedMessage(error) });
-    this.#emit(logEffect('warn', 'client refused', { peer, failure }));
-    this.#emit({ type: 'close', peer });
-  }
-
-  #clientGone(peer: PeerId): void {
-    this.#clients.delete(peer);
-    this.#jobs.step({ type: 'clientGone', client: peer }, this.#now);
-  }
-
   // -- time and end -------------------------------------------------------------------------------
 
   #tick(): void {
     for (const { peer } of this.#membership.members) {
-      const liveness = look(this.#livenessOf(peer), this.#now);
-      this.#liveness.set(peer, liveness);
-      if (colour(liveness, this.#now) !== 'red') continue;
+      if (!this.#watch.isDead(peer, this.#now)) continue;
       this.#emit({ type: 'close', peer });
       this.#stepMembership({ type: 'leave', peer }, `silent for ${HEARTBEAT_TIMEOUT_MS} ms`);
     }
+    this.#devices.step({ type: 'tick' }, this.#now);
     this.#jobs.tick(this.#membership, this.#now);
     if (this.#shutdownDeadlineMs !== undefined && this.#now >= this.#shutdownDeadlineMs) {
       this.#abandonHosts();
@@ -356,7 +286,7 @@ export class Cluster {
     this.#jobs.step({ type: 'cancel', reason }, this.#now);
     const message = { type: 'HLCP_SHUTDOWN', reason } as const;
     this.#emitAll(toHosts(this.#hostPeers(), message));
-    for (const peer of this.#clients) this.#emit({ type: 'toClient', peer, message });
+    for (const peer of this.#desk.clients) this.#emit({ type: 'toClient', peer, message });
     this.#endIfDown();
   }
 
@@ -382,15 +312,13 @@ export class Cluster {
   #emit(effect: OutwardEffect): void {
     this.#effects.push(effect);
     // Whoever is shown out is gone for the job as well.
-    if (effect.type === 'close' && this.#clients.has(effect.peer)) this.#clientGone(effect.peer);
+    if (effect.type === 'close' && this.#desk.clients.has(effect.peer)) {
+      this.#desk.gone(effect.peer, this.#now);
+    }
   }
 
   #hostPeers(): PeerId[] {
     return this.#membership.members.map(({ peer }) => peer);
-  }
-
-  #livenessOf(peer: PeerId): Liveness {
-    return defined(this.#liveness.get(peer), `the liveness of ${peer}`);
   }
 }
 

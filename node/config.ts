@@ -1,6 +1,7 @@
 /** Configuration of one host process, validated. */
 import { z } from 'zod';
 import { MiB } from '../common/bytes.ts';
+import { OWNERSHIP_POLICIES } from './device/ownership.ts';
 
 export const nodeConfig = z.object({
   /** `ws://host:port` of the coordinator. */
@@ -8,6 +9,14 @@ export const nodeConfig = z.object({
   devices: z.int().min(1).max(64),
   /** Bytes of HBM of each device. */
   hbmBytes: z.int().min(MiB),
+  /** Whose device memory is while others have imported it. */
+  ownership: z.enum(OWNERSHIP_POLICIES),
+  /** How patient a hard reset is with the users of a device. */
+  reset: z.object({
+    graceMs: z.int().positive(),
+    waitMs: z.int().positive(),
+    trials: z.int().positive(),
+  }),
   /** Address that the data links listen on. Port 0 takes any free one. */
   bind: z.object({ host: z.string().min(1), port: z.int().min(0).max(65535) }),
   /** Name shown to people. */

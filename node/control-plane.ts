@@ -6,6 +6,7 @@ import { type Deferred, deferred, withDeadline } from '../common/deferred.ts';
 import { HlsimError, isErrorCode } from '../common/errors.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { ControlConnection } from '../coordinator/hlcp/control-connection.ts';
+import type { Evict } from '../coordinator/hlcp/device-messages.ts';
 import { Heartbeat, silentCoordinatorError } from '../coordinator/hlcp/heartbeat.ts';
 import type {
   CommMember,
@@ -37,6 +38,10 @@ export interface ControlPlaneEvents {
   startJob(job: JobStart): void;
   stopJob(jobId: string, reason: string): void;
   hostLost(host: HostLost): void;
+  /** Somebody asks how the devices are. */
+  deviceStatus(requestId: number): void;
+  /** Somebody wants a device freed. */
+  evict(request: Evict): void;
   /** The host must end: told to (`undefined`), refused, or the coordinator is gone. */
   ended(reason: HlsimError | undefined): void;
 }
@@ -192,6 +197,12 @@ export class ControlPlane implements JobServices {
         return;
       case 'HLCP_HOST_LOST':
         this.#hostLost(message);
+        return;
+      case 'HLCP_DEVICE_STATUS':
+        this.#events.deviceStatus(message.requestId);
+        return;
+      case 'HLCP_EVICT':
+        this.#events.evict(message);
         return;
       case 'HLCP_SHUTDOWN':
         this.#end(undefined);

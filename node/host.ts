@@ -9,15 +9,26 @@ import type { HlsimError } from '../common/errors.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import { HLCP_VERSION, type HostEntry } from '../coordinator/hlcp/messages.ts';
 import { ControlPlane, type HostConnection } from './control-plane.ts';
-import { createDevice, type GaudiDevice, registerDevice } from './device/device.ts';
+import { createDevice, type GaudiDevice } from './device/device.ts';
+import { DEVICE_LIMITS, type DeviceLimits } from './device/limits.ts';
+import type { OwnershipPolicy } from './device/ownership.ts';
+import { DeviceService } from './device-service.ts';
+import { DmaBufList } from './dmabuf/export.ts';
+import { registerFabricCalls } from './fabric-calls.ts';
 import type { EngineObserver } from './hccl/events.ts';
 import { HcclLibrary } from './hccl/library-calls.ts';
+import { HeldDevice } from './held-device.ts';
 import { JobRunner } from './job-runner.ts';
-import { registerDescriptorCalls } from './process/descriptor-calls.ts';
+import { type DeviceNodes, registerDescriptorCalls } from './process/descriptor-calls.ts';
+import { registerFileCalls } from './process/file-calls.ts';
+import { ProcessTable } from './process/process-table.ts';
+import { registerSocketCalls } from './process/socket-calls.ts';
 import { SystemCallTable } from './process/system-call-table.ts';
+import { ProcessRunner } from './process-runner.ts';
 import type { ProgramLauncher } from './program-launcher.ts';
 import type { Transport } from './transport/transport.ts';
 import { createNic, type Nic } from './verbs/nic.ts';
+import { registerUverbs } from './verbs/uverbs.ts';
 
 export interface HostLog {
   info(fields: object, message: string): void;
@@ -25,12 +36,17 @@ export interface HostLog {
   error(fields: object, message: string): void;
 }
 
-export interface HostInit {
+/** How long a hard reset waits for users of a device, where the driver's own times do not fit. */
+type ResetLimits = Pick<DeviceLimits, 'resetGraceMs' | 'resetWaitMs' | 'resetTrials'>;
+
+export interface HostInit extends Partial<ResetLimits> {
   readonly hostname: string;
   /** Pid of the host process, for people. */
   readonly pid: number;
   readonly devices: number;
   readonly hbmBytes: number;
+  /** Whose device memory is while others have imported it; `owner` by default. */
+  readonly ownership?: OwnershipPolicy;
   readonly scheduler: Scheduler;
   readonly transport: Transport;
   readonly control: HostConnection;
@@ -48,6 +64,8 @@ export interface Host {
   readonly nodeId: string;
   readonly devices: readonly GaudiDevice[];
   readonly nic: Nic;
+  /** Every simulated process of this host. */
+  readonly processes: ProcessTable;
   /** The coordinator has taken this host in. Rejects if it refuses. */
   readonly accepted: Promise<void>;
   /** The host has ended and holds nothing any more; with the reason, unless it was told to end. */
@@ -64,9 +82,11 @@ class RunningHost implements Host {
   readonly nodeId: string;
   readonly devices: readonly GaudiDevice[];
   readonly nic: Nic;
+  readonly processes = new ProcessTable();
   readonly #init: HostInit;
   readonly #control: ControlPlane;
   readonly #jobs: JobRunner;
+  readonly #deviceService: DeviceService;
   readonly #accepted: Deferred<void> = deferred();
   readonly #ended: Deferred<HlsimError | undefined> = deferred();
   #hosts: readonly HostEntry[] = [];
@@ -77,12 +97,13 @@ class RunningHost implements Host {
     this.nodeId = transport.nodeId;
     const table = new SystemCallTable();
     const nodes = registerDescriptorCalls(table);
-    this.devices = Array.from({ length: init.devices }, (_, index) => {
-      const device = createDevice({ index, hbmBytes: init.hbmBytes, scheduler });
-      registerDevice(nodes, device);
-      return device;
-    });
+    registerFileCalls(table, scheduler);
+    registerSocketCalls(table, scheduler);
+    const devices = this.#createDevices(nodes);
+    this.devices = devices.map(({ device }) => device);
     this.nic = createNic({ transport, scheduler });
+    registerUverbs(nodes, this.nic);
+    registerFabricCalls(table, this.nic);
     this.#accepted.promise.catch(() => undefined);
     this.#control = new ControlPlane(init.control, scheduler, {
       accepted: () => this.#accepted.resolve(),
@@ -96,7 +117,15 @@ class RunningHost implements Host {
         init.log.warn({ nodeId, hostname, reason }, 'host lost');
         transport.disconnect(nodeId);
       },
+      deviceStatus: (requestId) => this.#deviceService.status(requestId),
+      evict: (request) => this.#deviceService.evict(request),
       ended: (reason) => void this.#end(reason),
+    });
+    this.#deviceService = new DeviceService({
+      devices,
+      processes: this.processes,
+      scheduler,
+      send: (message) => this.#control.send(message),
     });
     const hccl = new HcclLibrary({
       table,
@@ -110,7 +139,12 @@ class RunningHost implements Host {
     this.#jobs = new JobRunner({
       control: this.#control,
       hccl,
-      launch: init.launcher(table),
+      runner: new ProcessRunner({
+        table,
+        processes: this.processes,
+        scheduler,
+        launch: init.launcher(table),
+      }),
       scheduler,
       devices: init.devices,
       master: init.master,
@@ -144,6 +178,31 @@ class RunningHost implements Host {
     });
   }
 
+  #createDevices(nodes: DeviceNodes): HeldDevice[] {
+    const { hbmBytes, ownership, scheduler, log } = this.#init;
+    const {
+      resetGraceMs = DEVICE_LIMITS.resetGraceMs,
+      resetWaitMs = DEVICE_LIMITS.resetWaitMs,
+      resetTrials = DEVICE_LIMITS.resetTrials,
+    } = this.#init;
+    return Array.from({ length: this.#init.devices }, (_, index) => {
+      const dmaBufs = new DmaBufList();
+      const device = createDevice({
+        index,
+        hbmBytes,
+        scheduler,
+        processes: this.processes,
+        dmaBufs,
+        limits: { resetGraceMs, resetWaitMs, resetTrials },
+        log: ({ level, message, fields, ...about }) => log[level]({ ...about, ...fields }, message),
+        ...(ownership !== undefined && { ownership }),
+      });
+      const held = new HeldDevice(device, dmaBufs, this.processes);
+      held.register(nodes);
+      return held;
+    });
+  }
+
   #world(hosts: readonly HostEntry[]): void {
     this.#hosts = hosts;
     this.#init.log.info({ hosts: hosts.length }, 'world complete');
@@ -161,6 +220,7 @@ class RunningHost implements Host {
 
   async #end(reason: HlsimError | undefined): Promise<void> {
     this.#accepted.reject(reason ?? new Error('The host was taken down before it was accepted'));
+    this.#deviceService.close();
     this.#jobs.stopAll();
     await this.#init.transport.close();
     this.#ended.resolve(reason);

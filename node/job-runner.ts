@@ -1,26 +1,28 @@
-/** Runs the ranks of a job that live on this host: one simulated process per device. */
+/**
+ * Runs the ranks of a job that live on this host: one simulated process per device. A rank is over
+ * when its own program is; whatever it has spawned ends with it.
+ */
+import { defined } from '../common/assert.ts';
 import { modulo } from '../common/math.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { CoordinatorToHost, HostEntry } from '../coordinator/hlcp/messages.ts';
 import type { ControlPlane } from './control-plane.ts';
 import type { HcclLibrary } from './hccl/library-calls.ts';
-import { SimProcess } from './process/sim-process.ts';
-import type { ProgramEnd, ProgramLauncher, RunningProgram } from './program-launcher.ts';
+import { exitCodeOf } from './process/signal.ts';
+import type { SimProcess } from './process/sim-process.ts';
+import type { ProcessRunner } from './process-runner.ts';
+import type { ProgramEnd, RunningProgram } from './program-launcher.ts';
 import { RankOutput } from './rank-output.ts';
 
 export type JobStart = Extract<CoordinatorToHost, { type: 'HLCP_JOB_START' }>;
 
-/** Pids of simulated processes start here, so that they are not taken for real ones. */
-const FIRST_PID = 100;
 /** Longest account of a program's death that is told to others; its own output has all of it. */
 const FAILURE_CHARACTERS_MAX = 4 * 1024;
-/** Exit code of a rank that was stopped: 128 + SIGTERM, as a shell has it. */
-export const STOPPED_EXIT_CODE = 143;
 
 export interface JobRunnerInit {
   readonly control: ControlPlane;
   readonly hccl: HcclLibrary;
-  readonly launch: ProgramLauncher;
+  readonly runner: ProcessRunner;
   readonly scheduler: Scheduler;
   readonly devices: number;
   /** Host and port of the coordinator, for MASTER_ADDR and MASTER_PORT. */
@@ -41,7 +43,6 @@ interface RunningRank {
 export class JobRunner {
   readonly #init: JobRunnerInit;
   readonly #ranks = new Set<RunningRank>();
-  #nextPid = FIRST_PID;
 
   constructor(init: JobRunnerInit) {
     this.#init = init;
@@ -65,19 +66,24 @@ export class JobRunner {
 
   #stopRank(running: RunningRank): void {
     running.state = 'stopped';
-    running.program.kill();
+    running.process.exit({ signal: 'SIGTERM' });
+    this.#init.runner.processes.killGroup(running.process.processGroup);
   }
 
   #startRank(job: JobStart, rank: number, self: HostEntry, hosts: readonly HostEntry[]): void {
-    const { control, launch, scheduler } = this.#init;
+    const { control, runner, scheduler } = this.#init;
     const { jobId, spec, nranks } = job;
-    const process = new SimProcess({ pid: this.#nextPid++, containerId: `${jobId}-${rank}` });
+    const process = runner.processes.create({
+      containerId: `${jobId}-${rank}`,
+      program: spec.program,
+      privileged: spec.privileged ?? false,
+    });
     const environment = this.#rankEnvironment(job, rank, self, hosts);
     control.addRank(process, { jobId, rank, nranks, environment: spec.environment });
     const output = new RankOutput(scheduler, (stream, text) => {
       control.send({ type: 'HLCP_JOB_OUTPUT', jobId, rank, stream, text });
     });
-    const program = launch({
+    const program = runner.startLeader({
       process,
       program: spec.program,
       arguments: spec.arguments,
@@ -86,26 +92,35 @@ export class JobRunner {
     });
     const running: RunningRank = { jobId, rank, process, program, output, state: 'running' };
     this.#ranks.add(running);
-    void program.ended.then((end) => this.#rankEnded(running, end));
+    void (program.exited ?? program.ended).then((end) => this.#programEnded(running, end));
   }
 
-  async #rankEnded(running: RunningRank, end: ProgramEnd): Promise<void> {
-    const { control, hccl } = this.#init;
-    const { jobId, rank, process } = running;
+  /** The program of a rank has run to its end, or its process was killed. */
+  async #programEnded(running: RunningRank, { exitCode }: ProgramEnd): Promise<void> {
+    const { control, hccl, runner } = this.#init;
+    const { process } = running;
     try {
-      if (running.state === 'running') await hccl.finalize(process);
+      if (process.state === 'running') await hccl.finalize(process);
     } finally {
-      process.exit();
+      // Eight bits, as wait(2) gives them: what is not 0 here is not 0 for whoever started the job.
+      process.exit({ exitCode: exitCode & 0xff });
       control.removeRank(process);
       this.#ranks.delete(running);
     }
+    await runner.endGroup(process.processGroup);
     await running.output.flushed();
-    // Eight bits, as wait(2) gives them: what is not 0 here is not 0 for whoever started the job.
-    const exitCode = running.state === 'stopped' ? STOPPED_EXIT_CODE : end.exitCode & 0xff;
-    const message = end.message?.slice(0, FAILURE_CHARACTERS_MAX);
+    this.#report(running, await running.program.ended);
+  }
+
+  #report({ jobId, rank, process, state }: RunningRank, end: ProgramEnd): void {
+    const status = defined(process.exitStatus, 'the status of a process that has ended');
+    const exitCode = exitCodeOf(status);
+    const killed = state === 'running' && 'signal' in status;
+    const what = end.message ?? (killed ? `it was ended by ${status.signal}` : undefined);
+    const message = what?.slice(0, FAILURE_CHARACTERS_MAX);
     const died = exitCode !== 0 && message !== undefined;
     const failure = died ? { failure: { code: 'HLSIM_JOB_FAILED', message } } : {};
-    control.send({ type: 'HLCP_RANK_EXIT', jobId, rank, exitCode, ...failure });
+    this.#init.control.send({ type: 'HLCP_RANK_EXIT', jobId, rank, exitCode, ...failure });
   }
 
   /** The variables that torchrun gives its workers, and the job's own. */

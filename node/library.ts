@@ -1,35 +1,76 @@
 /**
  * `import { ... } from 'hlsim'`: what a user program calls. The same functions as in
- * `device/hlthunk.ts` and `hccl/api.ts`, bound to the calling process's system-call channel.
+ * `device/hlthunk.ts`, `hccl/api.ts` and `process/process-api.ts`, bound to the calling process's system-call channel.
  *
  * Usable in a program that `hlsim run` started; elsewhere every call fails with an `HlsimError`.
  */
 import { environmentVariable } from '../common/environment.ts';
 import { HlsimError } from '../common/errors.ts';
+import { keepAliveTimer, wallScheduler } from '../common/scheduler.ts';
+import { bind } from './bound-call.ts';
 import * as hlthunk from './device/hlthunk.ts';
 import * as hccl from './hccl/api.ts';
 import type { HcclComm } from './hccl/hccl.ts';
 import { currentProcess } from './process/current-process.ts';
-import type { SystemCallChannel } from './process/system-call.ts';
+import * as processes from './process/process-api.ts';
+import { SystemCallError } from './process/system-call.ts';
 
 export type { Job } from './device/job.ts';
+export * from './device-library.ts';
+export {
+  FI_ADDR_NOTAVAIL,
+  FI_ADDR_UNSPEC,
+  type FiAddr,
+  type FiCompletion,
+  type FiCompletionError,
+  type FiErrno,
+  type FiInfo,
+  type FiMrAttr,
+  isFiErrno,
+} from './fabric/fabric.ts';
+export {
+  type FabricAv,
+  type FabricBuffer,
+  type FabricCntr,
+  type FabricCq,
+  type FabricDomain,
+  type FabricEndpoint,
+  type FabricEq,
+  FabricError,
+  type FabricFabric,
+  type FabricMr,
+  type FabricMrBuffer,
+  type FabricRange,
+} from './fabric-answer.ts';
+export type { FabricMrAttr } from './fabric-api.ts';
+export type { FabricEvent, FabricEventError } from './fabric-completion-api.ts';
+export type { FabricAtomicTarget, FabricMsgRma, FabricTarget } from './fabric-rma-api.ts';
+export type { FabricMsg, FabricReceiveMsg } from './fabric-transfer-api.ts';
 export * from './hccl/hccl.ts';
+export type { PollEvent, SeekWhence } from './process/file.ts';
 export { type HostBuffer, hostMemoryAlloc } from './process/host-memory.ts';
+export { type PollRequest, type SpawnOptions, textOf } from './process/process-api.ts';
+export type { ExitStatus, Signal } from './process/signal.ts';
+export type { ReceivedMessage } from './process/socket-calls.ts';
 export { SystemCallError } from './process/system-call.ts';
-
-type Bound<F> = F extends (channel: SystemCallChannel, ...rest: infer Rest) => infer Result
-  ? (...rest: Rest) => Result
-  : never;
-
-/** `call` with its first parameter, the channel, taken from the calling process. */
-function bind<Rest extends unknown[], Result>(
-  call: (channel: SystemCallChannel, ...rest: Rest) => Result,
-): Bound<typeof call> {
-  return ((...rest: Rest) => call(currentProcess().channel, ...rest)) as Bound<typeof call>;
-}
+export * from './rdma-library.ts';
+export type { QueuePairAddress } from './verbs/rdma-core-connect.ts';
+export type * from './verbs/rdma-core-objects.ts';
+export { BadWorkRequestError } from './verbs/rdma-core-queues.ts';
+export type {
+  IbvDeviceAttr,
+  IbvGid,
+  IbvQpDescription,
+  UverbsEventElement,
+  UverbsQpAttr,
+  UverbsRecvWr,
+  UverbsSendWr,
+  UverbsWc,
+} from './verbs/uverbs-uapi.ts';
 
 export const hlthunk_open = bind(hlthunk.hlthunk_open);
 export const hlthunk_open_control = bind(hlthunk.hlthunk_open_control);
+export const hlthunk_device_reset = bind(hlthunk.hlthunk_device_reset);
 export const hlthunk_close = bind(hlthunk.hlthunk_close);
 export const hlthunk_get_hw_ip_info = bind(hlthunk.hlthunk_get_hw_ip_info);
 export const hlthunk_get_dram_usage = bind(hlthunk.hlthunk_get_dram_usage);
@@ -73,6 +114,28 @@ export const storeSet = bind(hccl.storeSet);
 export const storeGet = bind(hccl.storeGet);
 export const reportResult = bind(hccl.reportResult);
 
+export const getpid = bind(processes.getpid);
+export const getppid = bind(processes.getppid);
+export const spawnProcess = bind(processes.spawnProcess);
+export const waitProcess = bind(processes.waitProcess);
+export const killProcess = bind(processes.killProcess);
+export const exitProcess = bind(processes.exitProcess);
+export const onTermination = bind(processes.onTermination);
+export const dup = bind(processes.dup);
+export const dup2 = bind(processes.dup2);
+export const closeDescriptor = bind(processes.closeDescriptor);
+export const lseek = bind(processes.lseek);
+export const mmap = bind(processes.mmap);
+export const fdinfo = bind(processes.fdinfo);
+export const poll = bind(processes.poll);
+export const socketPair = bind(processes.socketPair);
+export const sendMessage = bind(processes.sendMessage);
+export const receiveMessage = bind(processes.receiveMessage);
+
+/** How long, and how often, `initWorld` tries to open a device that is being released. */
+const DEVICE_WAIT_MS = 10_000;
+const DEVICE_RETRY_MS = 10;
+
 /** Where this program runs, as torchrun names it. */
 export interface RankEnvironment {
   readonly rank: number;
@@ -105,12 +168,31 @@ export interface World extends RankEnvironment {
  */
 export async function initWorld(name = 'world'): Promise<World> {
   const environment = rankEnvironment();
-  const fd = await hlthunk_open(environment.localRank);
+  const fd = await openDevice(environment.localRank);
   const key = `hlsim.uniqueId.${name}`;
   if (environment.rank === 0) await storeSet(key, await hcclGetUniqueId());
   const uniqueId = await storeGet(key);
   const comm = await hcclCommInitRank(fd, environment.worldSize, uniqueId, environment.rank);
   return { ...environment, fd, comm };
+}
+
+/**
+ * Opens a device; while the last user's memory is being let go or scrubbed (EAGAIN), tries again for
+ * `DEVICE_WAIT_MS`.
+ */
+async function openDevice(index: number): Promise<number> {
+  const deadline = wallScheduler.clock.now() + DEVICE_WAIT_MS;
+  for (;;) {
+    try {
+      return await hlthunk_open(index);
+    } catch (reason) {
+      const again = reason instanceof SystemCallError && reason.code === 'EAGAIN';
+      if (!again || wallScheduler.clock.now() >= deadline) throw reason;
+    }
+    await new Promise<void>((resolve) => {
+      keepAliveTimer(DEVICE_RETRY_MS, resolve);
+    });
+  }
 }
 
 /** Allocates `bytes` of HBM and maps it: the device address. Free it with `freeDevice`. */

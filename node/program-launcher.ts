@@ -18,9 +18,11 @@ export interface ProgramEnd {
 }
 
 export interface RunningProgram {
+  /** When the program runs no more, though some of its output may be on its way; `ended` if absent. */
+  readonly exited?: Promise<ProgramEnd>;
   /** When the program has ended and all its output has been delivered. Never rejects. */
   readonly ended: Promise<ProgramEnd>;
-  /** Ends it now, whatever it does. */
+  /** Ends it now, whatever it does. Nothing happens to one that has ended. */
   kill(): void;
 }
 

@@ -16,7 +16,9 @@ import type {
 
 /** hlsim's own programs, by the name that a job gives them. */
 const BUILTIN_PROGRAMS: Readonly<Record<string, string>> = {
+  'builtin:actor': '../scenarios/actor.js',
   'builtin:bench': '../bench/program.js',
+  'builtin:scenario': '../scenarios/program.js',
   'builtin:train': '../training/program.js',
 };
 /** How long the rest of a program's output may take after its thread has ended, by itself or killed. */
@@ -35,39 +37,38 @@ export function workerLauncher(table: SystemCallTable, scheduler: Scheduler): Pr
 }
 
 class WorkerProgram implements RunningProgram {
+  readonly exited: Promise<ProgramEnd>;
   readonly ended: Promise<ProgramEnd>;
   #worker: Worker | undefined;
-  #end: 'ended' | 'killed' = 'ended';
+  #state: 'running' | 'killed' | 'exited' = 'running';
+  /** What it died of. */
+  #message: string | undefined;
 
   constructor(start: ProgramStart, table: SystemCallTable, scheduler: Scheduler) {
     const programUrl = urlOf(start.program);
     const unreadable = whyUnreadable(programUrl);
-    if (unreadable === undefined) this.ended = this.#run(start, programUrl, table, scheduler);
-    else {
+    if (unreadable === undefined) {
+      const worker = this.#start(start, programUrl, table);
+      const output = outputOf(worker, start);
+      this.exited = this.#exit(worker);
+      this.ended = this.#end(start, scheduler, output);
+    } else {
       const message = `Expected program ${start.program} to be readable on every host but found: ${unreadable}`;
       void start.output('stderr', `${message}\n`);
-      this.ended = Promise.resolve({ exitCode: 1, message });
+      this.exited = Promise.resolve({ exitCode: 1, message });
+      this.ended = this.exited;
     }
   }
 
   kill(): void {
-    this.#end = 'killed';
+    if (this.#state !== 'running') return;
+    this.#state = 'killed';
     void this.#worker?.terminate();
   }
 
-  async #run(
-    start: ProgramStart,
-    programUrl: URL,
-    table: SystemCallTable,
-    scheduler: Scheduler,
-  ): Promise<ProgramEnd> {
-    const { process, output } = start;
+  #start(start: ProgramStart, programUrl: URL, table: SystemCallTable): Worker {
+    const { process } = start;
     const { port1, port2 } = new MessageChannel();
-    let message: string | undefined;
-    const fatal = (sentence: string, details = sentence) => {
-      message ??= sentence;
-      void output('stderr', `${details}\n`);
-    };
     const data: UserWorkerData = { programUrl: programUrl.href, memory: process.memory };
     const worker = new Worker(new URL('./user-main.js', import.meta.url), {
       workerData: { ...data, port: port2 },
@@ -83,23 +84,52 @@ class WorkerProgram implements RunningProgram {
       port1,
       table,
       process,
-      (error) => fatal(error.message),
+      (error) => this.#fatal(start, error.message),
       () => undefined,
     );
-    const drained = Promise.all([
-      passOn(worker.stdout, (text) => output('stdout', text)),
-      passOn(worker.stderr, (text) => output('stderr', text)),
-    ]);
-    worker.on('error', (reason) => fatal(sentenceOf(reason), detailsOf(reason)));
-    const exitCode = await new Promise<number>((resolve) => worker.once('exit', resolve));
-    if (exitCode === UNSETTLED_EXIT_CODE) message ??= 'a top-level await of it never settled';
-    const drainMs = OUTPUT_DRAIN_MS[this.#end];
-    const late = () => new Error(`the streams did not end within ${drainMs} ms`);
-    await withDeadline(scheduler, drainMs, drained, late).catch((reason) => {
-      fatal(`Some output was lost: ${messageOf(reason)}`);
-    });
-    return { exitCode, ...(message !== undefined && { message }) };
+    worker.on('error', (reason) => this.#fatal(start, sentenceOf(reason), detailsOf(reason)));
+    return worker;
   }
+
+  async #exit(worker: Worker): Promise<ProgramEnd> {
+    const exitCode = await new Promise<number>((resolve) => worker.once('exit', resolve));
+    if (this.#state === 'running') this.#state = 'exited';
+    if (exitCode === UNSETTLED_EXIT_CODE) {
+      this.#message ??= 'a top-level await of it never settled';
+    }
+    return this.#programEnd(exitCode);
+  }
+
+  async #end(
+    start: ProgramStart,
+    scheduler: Scheduler,
+    output: Promise<unknown>,
+  ): Promise<ProgramEnd> {
+    const { exitCode } = await this.exited;
+    const drainMs = OUTPUT_DRAIN_MS[this.#state === 'killed' ? 'killed' : 'ended'];
+    const late = () => new Error(`the streams did not end within ${drainMs} ms`);
+    await withDeadline(scheduler, drainMs, output, late).catch((reason) => {
+      this.#fatal(start, `Some output was lost: ${messageOf(reason)}`);
+    });
+    return this.#programEnd(exitCode);
+  }
+
+  #fatal(start: ProgramStart, sentence: string, details = sentence): void {
+    this.#message ??= sentence;
+    void start.output('stderr', `${details}\n`);
+  }
+
+  #programEnd(exitCode: number): ProgramEnd {
+    return { exitCode, ...(this.#message !== undefined && { message: this.#message }) };
+  }
+}
+
+/** Resolves when both streams have ended and everything on them has been taken. */
+function outputOf(worker: Worker, { output }: ProgramStart): Promise<unknown> {
+  return Promise.all([
+    passOn(worker.stdout, (text) => output('stdout', text)),
+    passOn(worker.stderr, (text) => output('stderr', text)),
+  ]);
 }
 
 /** Resolves at the end of the stream. The stream waits while `take` does. */

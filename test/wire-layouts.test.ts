@@ -8,8 +8,14 @@ import { encodeEndpointName, NAME_BYTES_MAX } from '../node/fabric/endpoint-name
 import {
   EAGER_BYTES,
   MESSAGE_HEADER_BYTES,
+  MESSAGE_KINDS,
+  RTS_BODY_BYTES,
+  SEGMENT_BYTES,
   writeMessageHeader,
+  writeRemoteMessage,
 } from '../node/fabric/message-header.ts';
+import { CONTROL_CREDITS } from '../node/fabric/outbound.ts';
+import { AWAITED_MAX } from '../node/fabric/outgoing-messages.ts';
 import { RECV_DEPTH } from '../node/fabric/queue-pair.ts';
 import {
   CONTROL_BYTES_MAX,
@@ -26,6 +32,7 @@ import {
   SLOT_POOL_BYTES_MAX,
   SLOTS_PER_LANE,
 } from '../node/hccl/lanes.ts';
+import { encodeOperands, executeAtomic } from '../node/verbs/atomic.ts';
 import {
   CM_DEADLINE_MS,
   CM_KEPT_HELLOS_MAX,
@@ -33,6 +40,8 @@ import {
   CM_RESEND_MS_MAX,
 } from '../node/verbs/cm.ts';
 import { encodeHello, HELLO_BYTES } from '../node/verbs/cm-message.ts';
+import { NIC_LIMITS } from '../node/verbs/limits.ts';
+import { QUIESCE_MS } from '../node/verbs/nic.ts';
 
 const text = readFileSync(new URL('../docs/wire-protocol.md', import.meta.url), 'utf8');
 
@@ -110,6 +119,28 @@ const HEADER: ControlMessage = {
   granted: [17, 0x0a0b_0c0d],
 };
 
+describe('docs/wire-protocol.md, payload of atomics', () => {
+  const wr = { wr_id: 0, sg_list: [], compare_add: 2n ** 63n + 1n, swap: 7n };
+  const faa = encodeOperands({ ...wr, opcode: 'IBV_WR_ATOMIC_FETCH_AND_ADD' });
+  const cas = encodeOperands({ ...wr, opcode: 'IBV_WR_ATOMIC_CMP_AND_SWP' });
+
+  it('operands', () => {
+    expect(readByTable('Payload of ATOMIC_CAS', cas)).toEqual({
+      compare: 2n ** 63n + 1n,
+      swap: 7n,
+    });
+    expect(readByTable('Payload of ATOMIC_FAA', faa)).toEqual({ add: 2n ** 63n + 1n });
+  });
+
+  it('answer', () => {
+    const memory = new Uint8Array(8).fill(1);
+    const original = executeAtomic('ATOMIC_FAA', faa, [memory.subarray(0, 3), memory.subarray(3)]);
+    const heading = 'Payload of ATOMIC_RESPONSE';
+    expect(readByTable(heading, original)).toEqual({ original: 0x0101_0101_0101_0101n });
+    expect(new DataView(memory.buffer).getBigUint64(0, true)).toBe(0x8101_0101_0101_0102n);
+  });
+});
+
 describe('docs/wire-protocol.md, above the link', () => {
   it('HELLO of a queue pair', () => {
     const hello = { seen: false, answerWanted: true, qpn: 7, psn: 0xfedc_ba98, credits: 64 };
@@ -138,9 +169,22 @@ describe('docs/wire-protocol.md, above the link', () => {
 
   it('header of a message', () => {
     const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
-    writeMessageHeader({ tagged: true, tag: 0x8000_0000_0000_0001n, length: 4095 }, bytes);
-    const expected = { tag: 0x8000_0000_0000_0001n, flags: 1, reserved: 0, length: 4095 };
+    const header = { kind: 'RTS', tagged: true, wantsAck: true, outcome: 'FAILED' } as const;
+    const numbers = { length: 40_950, sequence: 0xfedc_ba98, data: 0x8765_4321 };
+    writeMessageHeader({ ...header, ...numbers, tag: 0x8000_0000_0000_0001n }, bytes);
+    const expected = { tag: 0x8000_0000_0000_0001n, kind: 3, flags: 7, outcome: 2, ...numbers };
     expect(readByTable('Header of a message', bytes)).toEqual(expected);
+    const kinds = [...section('Header of a message').matchAll(/^\| (\d) \| `(\w+)` \|/gm)];
+    expect(Object.fromEntries(kinds.map(([, code, name]) => [name, Number(code)]))).toEqual(
+      MESSAGE_KINDS,
+    );
+  });
+
+  it('body of an RTS', () => {
+    const bytes = new Uint8Array(RTS_BODY_BYTES);
+    writeRemoteMessage({ address: 2 ** 52 + 3, key: 0xfedc_ba98 }, bytes);
+    const expected = { address: 2n ** 52n + 3n, key: 0xfedc_ba98n };
+    expect(readByTable('Body of an RTS', bytes)).toEqual(expected);
   });
 
   it('HEADER', () => {
@@ -201,6 +245,8 @@ describe('docs/wire-protocol.md, above the link', () => {
   });
 
   it.each([
+    `last ${NIC_LIMITS.max_qp_rd_atom} atomic requests of a queue pair (\`max_qp_rd_atom\``,
+    `within ${QUIESCE_MS / 1000} s (\`QUIESCE_MS\`)`,
     `${CM_RESEND_MS} ms\n(\`CM_RESEND_MS\`)`,
     `${CM_RESEND_MS_MAX / 1000} s (\`CM_RESEND_MS_MAX\`)`,
     `${CM_DEADLINE_MS / 1000} s (\`CM_DEADLINE_MS\`)`,
@@ -208,7 +254,11 @@ describe('docs/wire-protocol.md, above the link', () => {
     `${HELLO_BYTES} bytes (\`HELLO_BYTES\`)`,
     `${NAME_BYTES_MAX} bytes (\`NAME_BYTES_MAX\`)`,
     `${MESSAGE_HEADER_BYTES} bytes (\`MESSAGE_HEADER_BYTES\`)`,
-    `${EAGER_BYTES} bytes\n(\`EAGER_BYTES\`)`,
+    `${EAGER_BYTES} bytes (\`EAGER_BYTES\`)`,
+    `${SEGMENT_BYTES} bytes (\`SEGMENT_BYTES\`)`,
+    `${RTS_BODY_BYTES} bytes (\`RTS_BODY_BYTES\`)`,
+    `the last ${CONTROL_CREDITS} credits (\`CONTROL_CREDITS\`)`,
+    `${AWAITED_MAX} messages (\`AWAITED_MAX\`)`,
     `${RECV_DEPTH} receives (\`RECV_DEPTH\`)`,
     `tag ${CONTROL_TAG} (\`CONTROL_TAG\`)`,
     `${CONTROL_BYTES_MAX} bytes\n(\`CONTROL_BYTES_MAX\`)`,

@@ -11,6 +11,7 @@ import {
   hostsWithDefault,
   joinTimeoutFlag,
   logLevelFlag,
+  ownershipFlag,
 } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { addFlags, type FlagValues, readFlags } from '../flags.ts';
@@ -24,6 +25,7 @@ const demoFlags = {
   hosts: hostsWithDefault,
   devices: devicesFlag,
   hbm: hbmFlag,
+  ownership: ownershipFlag,
   joinTimeout: joinTimeoutFlag,
   logLevel: logLevelFlag,
 } as const;
@@ -48,7 +50,8 @@ export function demoCommand(context: CommandContext): Command {
     `
 Examples:
   hlsim demo
-  hlsim demo --hosts 2 --devices 2`,
+  hlsim demo --hosts 2 --devices 2
+  hlsim demo --ownership revoke`,
   );
   return command.action(async () => {
     await demo(readFlags(command, demoFlags), context);

@@ -10,6 +10,8 @@ import {
   exitWithParentFlag,
   hbmFlag,
   joinTimeoutFlag,
+  ownershipFlag,
+  resetFlags,
   tokenFlag,
 } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
@@ -26,6 +28,8 @@ const nodeFlags = {
   }),
   devices: devicesFlag,
   hbm: hbmFlag,
+  ownership: ownershipFlag,
+  ...resetFlags,
   bind: withDefault('0.0.0.0', {
     name: 'bind',
     value: '<address>',
@@ -63,7 +67,8 @@ Prints one line of JSON on stdout when the coordinator has accepted it; logs go 
 
 Examples:
   hlsim node --coordinator ws://127.0.0.1:7700
-  hlsim node --coordinator ws://coordinator:7700 --devices 8 --hbm 1G`,
+  hlsim node --coordinator ws://coordinator:7700 --devices 8 --hbm 1G
+  hlsim node --coordinator ws://127.0.0.1:7700 --ownership revoke`,
   );
   return command.action(async () => {
     const flags = readFlags(command, nodeFlags);
@@ -78,17 +83,23 @@ Examples:
 function nodeConfigOf(flags: FlagValues<typeof nodeFlags>) {
   const environment = environmentCopy();
   for (const name of SECRETS) delete environment[name];
-  const { coordinator, devices, hostname, exitWithParent, logLevel, token } = flags;
+  const { coordinator, devices, hostname, ownership, exitWithParent, logLevel, token } = flags;
   return {
     coordinator,
     devices,
     hostname,
+    ownership,
     exitWithParent,
     logLevel,
     environment,
     hbmBytes: flags.hbm,
     bind: { host: flags.bind, port: flags.port },
     joinTimeoutMs: flags.joinTimeout,
+    reset: {
+      graceMs: flags.resetGrace,
+      waitMs: flags.resetWait,
+      trials: flags.resetTrials,
+    },
     ...(token === undefined ? {} : { token }),
   };
 }

@@ -21,23 +21,26 @@ import {
   hbmFlag,
   hostsWithDefault,
   joinTimeoutFlag,
+  ownershipFlag,
   tokenFlag,
 } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { coordinatorArguments, nodeArguments } from '../daemon-arguments.ts';
 import { readyUrl } from '../daemon-words.ts';
 import { addFlags, type FlagValues, readFlags, withDefault } from '../flags.ts';
+import { warnOfOwnership } from '../ownership-warning.ts';
 import { identityOf } from '../process-identity.ts';
 import { integer } from '../readers.ts';
 import { terminateDaemons } from '../stop-cluster.ts';
 import { COORDINATOR_READY_MS } from '../temporary-cluster.ts';
 import type { Terminal } from '../terminal.ts';
-import { counted, shellWord } from '../wording.ts';
+import { counted, joinedWords, shellWord, startingWords } from '../wording.ts';
 
 const upFlags = {
   hosts: hostsWithDefault,
   devices: devicesFlag,
   hbm: hbmFlag,
+  ownership: ownershipFlag,
   port: withDefault('0', {
     name: 'port',
     value: '<n>',
@@ -61,7 +64,8 @@ The record of the cluster, with its token, and the logs are in the state directo
 
 Examples:
   hlsim up --hosts 4
-  hlsim up --hosts 2 --devices 4 --port 7700 --state-dir ./state`,
+  hlsim up --hosts 2 --devices 4 --port 7700 --state-dir ./state
+  hlsim up --hosts 2 --ownership revoke`,
   );
   return command.action(async () => {
     await up(readFlags(command, upFlags), context);
@@ -137,11 +141,10 @@ interface Start {
 async function startDaemons(start: Start): Promise<void> {
   const { flags, cluster, file, context } = start;
   const { scheduler, terminal, interruption } = context;
-  const { hosts, devices, logLevel } = flags;
+  const { hosts, devices, hbm: hbmBytes, ownership, logLevel } = flags;
   const shared = { logLevel, parent: 'await-go' } as const;
-  terminal.progress(
-    `Starting a coordinator and ${counted(hosts, 'host process', 'host processes')}`,
-  );
+  warnOfOwnership(ownership, terminal);
+  terminal.progress(startingWords(hosts));
   const coordinator = startDaemon(
     start,
     COORDINATOR_NAME,
@@ -152,15 +155,13 @@ async function startDaemons(start: Start): Promise<void> {
   );
   file.update(cluster);
   const joinTimeoutMs = flags.joinTimeout;
-  const node = { ...shared, joinTimeoutMs, coordinator: cluster.url, devices, hbmBytes: flags.hbm };
+  const node = { ...shared, joinTimeoutMs, coordinator: cluster.url, devices, hbmBytes, ownership };
   const nodes = Array.from({ length: hosts }, (_, index) =>
     startDaemon(start, hostName(index), nodeArguments({ ...node, bind: '127.0.0.1' })),
   );
   for (const [index, daemon] of nodes.entries()) {
     await daemon.ready(scheduler, flags.joinTimeout, interruption.signal);
-    terminal.progress(
-      `${index + 1} of ${counted(hosts, 'host')} ${hosts === 1 ? 'has' : 'have'} joined`,
-    );
+    terminal.progress(joinedWords(index + 1, hosts));
   }
 }
 

@@ -3,13 +3,22 @@
  * coordinator. Named after HCL's own control protocol (hlcp_commands.h) where a counterpart exists.
  * Messages are MessagePack maps, one per WebSocket message; `docs/control-protocol.md` lists them.
  *
- * To add a message: a schema here, its direction in one of the three unions below, its handling in
- * `coordinator/`, its row in the document (a test compares).
+ * To add a message: a schema here (about devices: `device-messages.ts`), its direction in one of the
+ * unions below, its handling in `coordinator/`, its row in the document (a test compares).
  */
 import { z } from 'zod';
+import {
+  clientDeviceReport,
+  deviceStatus,
+  deviceStatusDone,
+  evict,
+  evictDone,
+  evictStep,
+  hostDeviceReport,
+} from './device-messages.ts';
 
 /** Both ends must speak the same version; anything else is refused with HLSIM_PROTOCOL_VERSION. */
-export const HLCP_VERSION = 1;
+export const HLCP_VERSION = 2;
 /** Longest message either side accepts. */
 export const HLCP_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Hosts and clients send a heartbeat this often; the coordinator answers each. */
@@ -54,6 +63,8 @@ const jobSpec = z.object({
   arguments: z.array(text),
   /** Added to the environment of every rank. */
   environment: z.record(z.string(), text),
+  /** Programs of an administrator: they may signal any process of their host and reset its devices. */
+  privileged: z.boolean().optional(),
 });
 export type JobSpec = z.infer<typeof jobSpec>;
 
@@ -237,6 +248,9 @@ export const hostToCoordinator = z.discriminatedUnion('type', [
   jobOutput,
   jobReport,
   rankExit,
+  hostDeviceReport,
+  evictStep,
+  evictDone,
 ]);
 export const coordinatorToHost = z.discriminatedUnion('type', [
   accepted,
@@ -248,6 +262,8 @@ export const coordinatorToHost = z.discriminatedUnion('type', [
   commFailed,
   syncDone,
   storeValue,
+  deviceStatus,
+  evict,
   hostLost,
   shutdown,
   refused,
@@ -257,6 +273,8 @@ export const clientToCoordinator = z.discriminatedUnion('type', [
   heartbeat,
   jobSubmit,
   jobCancel,
+  deviceStatus,
+  evict,
   clusterShutdown,
 ]);
 /** `HLCP_JOB_OUTPUT` and `HLCP_JOB_REPORT` are passed on as the hosts sent them. */
@@ -267,6 +285,10 @@ export const coordinatorToClient = z.discriminatedUnion('type', [
   jobOutput,
   jobReport,
   jobDone,
+  clientDeviceReport,
+  deviceStatusDone,
+  evictStep,
+  evictDone,
   hostLost,
   shutdown,
   refused,

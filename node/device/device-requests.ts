@@ -6,6 +6,7 @@ import { errnoFailure, type SystemCallValue } from '../process/system-call.ts';
 import {
   arrayField,
   booleanField,
+  field,
   integerField,
   recordOf,
   type SystemCallRecord,
@@ -13,7 +14,15 @@ import {
 } from '../process/system-call-argument.ts';
 import type { Context } from './context.ts';
 import { exportDmaBuf } from './dma-buf-exporter.ts';
-import { CS_WAIT_TIMEOUT_MAX_US, JOBS_PER_CS_MAX, type Job, type Tensor } from './job.ts';
+import { MEMORY_ERRORS, SUBMISSION_ERRORS } from './errno-tables.ts';
+import {
+  CS_TIMEOUT_MAX_SECONDS,
+  CS_WAIT_TIMEOUT_MAX_US,
+  JOBS_PER_CS_MAX,
+  type Job,
+  MULTI_CS_MAX,
+  type Tensor,
+} from './job.ts';
 import { isKernelName } from './kernels/table.ts';
 
 /** Most tensors or scalars of a job, far above any kernel's. */
@@ -25,7 +34,7 @@ export function memoryRequest(
   deviceFile: OpenFile,
   caller: SimProcess,
   argument: SystemCallValue,
-): SystemCallValue {
+): SystemCallValue | Promise<SystemCallValue> {
   const record = recordOf(argument, 'the argument of HL_IOCTL_MEMORY');
   const integer = (name: string) => integerField(record, name);
   const op = stringField(record, 'op');
@@ -35,7 +44,7 @@ export function memoryRequest(
       booleanField(record, 'shared');
       return { handle: succeed(context.alloc(integer('size'), integer('pageSize')), op) };
     case 'HL_MEM_OP_FREE':
-      return succeed(context.free(integer('handle')), `${op} ${integer('handle')}`);
+      return succeed(context.free(integer('handle'), sizeOf(record)), `${op} ${integer('handle')}`);
     case 'HL_MEM_OP_MAP':
       return { address: succeed(map(context, caller, record), op) };
     case 'HL_MEM_OP_UNMAP':
@@ -51,9 +60,11 @@ export function memoryRequest(
       };
     }
     case 'HL_MEM_OP_REG_DMABUF_FD':
-      return { address: succeed(context.mapDmaBuf(caller, integer('fd'), integer('size')), op) };
+      return context
+        .mapDmaBuf(caller, integer('fd'), integer('size'))
+        .then((address) => ({ address: succeed(address, op) }));
     default:
-      throw errnoFailure('EINVAL', `HL_IOCTL_MEMORY has no op ${op}`);
+      throw errnoFailure(MEMORY_ERRORS.unknownOp.errno, `HL_IOCTL_MEMORY has no op ${op}`);
   }
 }
 
@@ -69,27 +80,73 @@ function map(context: Context, caller: SimProcess, record: SystemCallRecord): nu
   return context.map(integerField(record, 'handle'), hint);
 }
 
+/** Of FREE on a Gaudi 1; absent otherwise. */
+function sizeOf(record: SystemCallRecord): number {
+  return field(record, 'size') === undefined ? 0 : integerField(record, 'size');
+}
+
 /** HL_IOCTL_CS */
 export function submissionRequest(context: Context, argument: SystemCallValue): SystemCallValue {
   const record = recordOf(argument, 'the argument of HL_IOCTL_CS');
   const jobs = arrayField(record, 'jobs', JOBS_PER_CS_MAX).map(jobOf);
-  return { sequence: succeed(context.commands.submit(jobs), 'HL_IOCTL_CS') };
+  const sequence = context.commands.submit(jobs, timeoutMsOf(record));
+  return { sequence: succeed(sequence, 'HL_IOCTL_CS') };
 }
 
-/** HL_IOCTL_WAIT_CS */
+/** `undefined`: the device's own. */
+function timeoutMsOf(record: SystemCallRecord): number | undefined {
+  if (field(record, 'timeoutSeconds') === undefined) return undefined;
+  const seconds = integerField(record, 'timeoutSeconds');
+  if (seconds > 0 && seconds <= CS_TIMEOUT_MAX_SECONDS) return seconds * 1000;
+  const limit = `1 to ${CS_TIMEOUT_MAX_SECONDS} s`;
+  throw errnoFailure('EINVAL', `expected a timeout of ${limit} but found ${seconds} s`);
+}
+
+/** HL_IOCTL_WAIT_CS, for one submission or for any of several. */
 export async function waitRequest(
   context: Context,
   argument: SystemCallValue,
 ): Promise<SystemCallValue> {
   const record = recordOf(argument, 'the argument of HL_IOCTL_WAIT_CS');
-  const sequence = integerField(record, 'sequence');
-  const timeoutUs = integerField(record, 'timeoutUs');
-  if (timeoutUs > CS_WAIT_TIMEOUT_MAX_US) {
-    const limit = `at most ${CS_WAIT_TIMEOUT_MAX_US} us`;
-    throw errnoFailure('EINVAL', `expected a timeout of ${limit} but found ${timeoutUs} us`);
+  const timeoutUs = waitTimeoutUs(record);
+  if (field(record, 'sequences') !== undefined) {
+    const sequences = arrayField(record, 'sequences', MULTI_CS_MAX).map(sequenceOf);
+    const found = await context.commands.waitAny(sequences, timeoutUs);
+    if (isErrno(found)) throw errnoFailure(found, `HL_IOCTL_WAIT_CS of ${sequences.join()}`);
+    return { ...found };
   }
+  const sequence = integerField(record, 'sequence');
   const status = await context.commands.wait(sequence, timeoutUs);
   return { status: succeed(status, `HL_IOCTL_WAIT_CS of submission ${sequence}`) };
+}
+
+/** HL_IOCTL_DEBUG: turns debug mode on or off. EFAULT: it is so already. */
+export function debugRequest(context: Context, argument: SystemCallValue): SystemCallValue {
+  const record = recordOf(argument, 'the argument of HL_IOCTL_DEBUG');
+  const op = stringField(record, 'op');
+  if (op !== 'HL_DEBUG_OP_SET_MODE') {
+    throw errnoFailure('EOPNOTSUPP', `HL_IOCTL_DEBUG ${op}: there is no trace hardware`);
+  }
+  const mode = booleanField(record, 'enable') ? 'on' : 'off';
+  if (context.debugMode === mode) throw errnoFailure('EFAULT', `debug mode is ${mode} already`);
+  context.debugMode = mode;
+  return undefined;
+}
+
+/** `timeoutUs` of a request that waits, within bounds. */
+export function waitTimeoutUs(record: SystemCallRecord): number {
+  const timeoutUs = integerField(record, 'timeoutUs');
+  if (timeoutUs <= CS_WAIT_TIMEOUT_MAX_US) return timeoutUs;
+  const limit = `at most ${CS_WAIT_TIMEOUT_MAX_US} us`;
+  throw errnoFailure(
+    SUBMISSION_ERRORS.timeout.errno,
+    `expected a timeout of ${limit} but found ${timeoutUs} us`,
+  );
+}
+
+function sequenceOf(value: SystemCallValue): number {
+  if (typeof value === 'number') return value;
+  throw errnoFailure(SUBMISSION_ERRORS.unknown.errno, 'expected sequence numbers');
 }
 
 function jobOf(value: SystemCallValue, index: number): Job {
@@ -123,7 +180,7 @@ function scalarOf(value: SystemCallValue): number {
 }
 
 /** The result, or the failure that the caller sees. */
-function succeed<T extends SystemCallValue>(result: T | Errno, what: string): T {
+export function succeed<T extends SystemCallValue>(result: T | Errno, what: string): T {
   if (isErrno(result)) throw errnoFailure(result, what);
   return result as T;
 }

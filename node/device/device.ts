@@ -1,14 +1,17 @@
 /** One simulated Gaudi: its memory, its kernels and its driver. */
 import { assert } from '../../common/assert.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
+import type { DmaBufList } from '../dmabuf/export.ts';
 import type { DeviceNodes } from '../process/descriptor-calls.ts';
+import type { DeviceEvent } from './description.ts';
+import { DeviceExports } from './device-exports.ts';
+import type { ProcessKiller } from './device-state.ts';
 import { type DeviceUsage, Driver } from './driver.ts';
 import { Hbm } from './hbm.ts';
 import { loadKernels } from './kernels/kernels.ts';
-import { controlNodePath, deviceNodePath } from './uapi.ts';
-
-/** HL_MAX_MINORS */
-export const DEVICES_PER_HOST_MAX = 256;
+import { DEVICE_LIMITS, type DeviceLimits } from './limits.ts';
+import { OWNERSHIP, OWNERSHIP_DEFAULT, type OwnershipPolicy } from './ownership.ts';
+import { type Asic, controlNodePath, DEVICES_PER_HOST_MAX, deviceNodePath } from './uapi.ts';
 
 export interface GaudiDeviceInit {
   /** Index in its host, from 0. */
@@ -18,6 +21,22 @@ export interface GaudiDeviceInit {
   readonly scheduler: Scheduler;
   /** Room for other devices' dma-bufs in this device's memory; 0 by default. */
   readonly apertureBytes?: number;
+  /** Which form of the driver; `gaudi2` by default. HCCL needs that one. */
+  readonly asic?: Asic;
+  /** How much of the memory, from its physical start, the PCI BAR shows; all of it by default. */
+  readonly barBytes?: number;
+  /** Who owns exported memory; `owner` by default. */
+  readonly ownership?: OwnershipPolicy;
+  /** Ends the openers of a device that is reset. Without it nobody can be made to leave. */
+  readonly processes?: ProcessKiller;
+  /** Where the host lists its dma-bufs. */
+  readonly dmaBufs?: DmaBufList;
+  /** The kernel's log. */
+  readonly log?: (event: DeviceEvent) => void;
+  /** Other bounds and times than `DEVICE_LIMITS`. */
+  readonly limits?: Partial<DeviceLimits>;
+  /** A stuck submission brings about a hard reset; if not, the device only needs one. Yes by default. */
+  readonly resetOnLockup?: boolean;
 }
 
 export interface GaudiDevice {
@@ -30,16 +49,35 @@ export interface GaudiDevice {
 
 /** Throws `HLSIM_CONFIG` for impossible sizes, `HLSIM_PROGRAM_UNREADABLE` if kernels are not built. */
 export function createDevice(init: GaudiDeviceInit): GaudiDevice {
-  const { index, scheduler } = init;
+  const { index, scheduler, ownership = OWNERSHIP_DEFAULT } = init;
   const isIndex = Number.isInteger(index) && index >= 0 && index < DEVICES_PER_HOST_MAX;
   assert(isIndex, `Expected a device index below ${DEVICES_PER_HOST_MAX} but found ${index}`);
   const hbm = new Hbm(init.hbmBytes, init.apertureBytes ?? 0);
-  const driver = new Driver({ index, hbm, scheduler, kernels: loadKernels(hbm.memory) });
+  const driver = new Driver({
+    hardware: {
+      index,
+      asic: init.asic ?? 'gaudi2',
+      hbm,
+      barBytes: init.barBytes ?? hbm.memory.buffer.byteLength,
+      scheduler,
+      kernels: loadKernels(hbm.memory),
+      limits: { ...DEVICE_LIMITS, ...init.limits },
+      ownership: OWNERSHIP[ownership],
+      exports: new DeviceExports(),
+      dmaBufs: init.dmaBufs,
+    },
+    policy: ownership,
+    resetOnLockup: init.resetOnLockup ?? true,
+    processes: init.processes,
+    log: init.log,
+  });
+  driver.start();
   return { index, hbm, driver, usage: () => driver.usage() };
 }
 
-/** Makes the device's two nodes: /dev/accel/accelN and /dev/accel/accel_controlN. */
+/** Makes the device's two nodes: /dev/accel/accelN and /dev/accel/accel_controlDN. */
 export function registerDevice(nodes: DeviceNodes, device: GaudiDevice): void {
-  nodes.register(deviceNodePath(device.index), () => device.driver.openCompute());
-  nodes.register(controlNodePath(device.index), () => device.driver.openControl());
+  const { driver, index } = device;
+  nodes.register(deviceNodePath(index), (caller) => driver.openCompute(caller));
+  nodes.register(controlNodePath(index), () => driver.openControl());
 }

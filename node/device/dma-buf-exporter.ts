@@ -1,16 +1,17 @@
 /**
- * The device as an exporter (memory.c: export_dmabuf, hl_dmabuf_ops). An export is pinned and
- * immutable; it holds the device *file*, so the device is released only after its last dma-buf
- * (commit 09524eb8824e, Linux 6.4), and nobody else can open it while anyone can reach the memory.
+ * The device as an exporter (memory.c: export_dmabuf, hl_dmabuf_ops). What an export holds is the
+ * ownership policy's: under `owner` the device *file*, so the device is released only after its last
+ * dma-buf (commit 09524eb8824e, Linux 6.4), and nobody else can open it while anyone can reach the memory.
  */
-import { assert } from '../../common/assert.ts';
 import type { Errno } from '../../common/errno.ts';
 import { roundUp } from '../../common/math.ts';
+import { dma_buf_attach_revocable } from '../dmabuf/attachment.ts';
 import type { DmaBufAttachment, DmaBufOperations, DmaSegment } from '../dmabuf/dma-buf.ts';
 import { dma_buf_export, dma_buf_fd, dma_buf_put } from '../dmabuf/export.ts';
 import type { OpenFile } from '../process/file.ts';
 import type { SimProcess } from '../process/sim-process.ts';
 import type { Context } from './context.ts';
+import { MEMORY_ERRORS } from './errno-tables.ts';
 import { DRAM_PAGE_BYTES, MEMORY_PAGES_MAX } from './hbm.ts';
 import { type DramMapping, PAGE_SIZE } from './mmu.ts';
 
@@ -18,17 +19,26 @@ import { type DramMapping, PAGE_SIZE } from './mmu.ts';
 export const DRAM_BAR_BASE = 0x3000_0000_0000;
 const DRAM_BAR_STRIDE = roundUp(MEMORY_PAGES_MAX * DRAM_PAGE_BYTES, 2 ** 32);
 
-/** What to export, in the form of Gaudi 2: a device virtual address, and an offset in its mapping. */
+/**
+ * What to export. Gaudi 2: a device virtual address, and an offset in its mapping. Gaudi 1: a physical
+ * address, and offset 0.
+ */
 export interface ExportRange {
   readonly address: number;
   readonly size: number;
   readonly offset: number;
 }
 
+/** Part of a mapping, with its place in the device's memory. */
+interface ExportedMemory {
+  readonly mapping: DramMapping;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 /**
- * A dma-buf descriptor of `caller` for part of a mapping. EINVAL: address or offset not a multiple of
- * `PAGE_SIZE`, size below it, an address that is not exactly the start of a device memory mapping, or a
- * range beyond the mapping; EMFILE. A failure has no effect.
+ * A dma-buf descriptor of `caller` for part of the device's memory: the EXPORT rows of `MEMORY_ERRORS`. A
+ * failure has no effect.
  */
 export function exportDmaBuf(
   context: Context,
@@ -37,54 +47,91 @@ export function exportDmaBuf(
   range: ExportRange,
   flags: number,
 ): number | Errno {
-  const mapping = exportableMapping(context, range);
-  if (typeof mapping === 'string') return mapping;
-  deviceFile.get();
-  mapping.exports++;
-  context.exportCount++;
-  const operations = exportOperations(context, deviceFile, mapping, range);
-  const dmaBuf = dma_buf_export(operations, range.size);
+  const memory = exportableMemory(context, range);
+  if (typeof memory === 'string') return memory;
+  const { exports, limits, dmaBufs } = context.hardware;
+  if (context.exportCount >= limits.exportsMax) return MEMORY_ERRORS.exportCount.errno;
+  // The export is complete before its descriptor shows: another thread may close a number it guessed.
+  let released: () => void = () => undefined;
+  const operations = exportOperations(context, memory, () => released());
+  const dmaBuf = dma_buf_export(operations, memory.bytes, dmaBufs);
+  const own = { dmaBuf, context, mapping: memory.mapping };
+  const { exportHolds } = context.hardware.ownership;
+  if (exportHolds === 'file') deviceFile.get();
+  exports.add(own);
+  released = () => {
+    exports.remove(own);
+    context.exportReleased();
+    if (exportHolds === 'file') deviceFile.put();
+  };
   const fd = dma_buf_fd(caller, dmaBuf, flags);
   if (typeof fd !== 'number') dma_buf_put(dmaBuf);
   return fd;
 }
 
-function exportableMapping(context: Context, range: ExportRange): DramMapping | Errno {
+/** The range's memory, if the user may export it and other devices can reach it. */
+function exportableMemory(context: Context, range: ExportRange): ExportedMemory | Errno {
   const { address, size, offset } = range;
-  if (address % PAGE_SIZE !== 0 || offset % PAGE_SIZE !== 0 || size < PAGE_SIZE) return 'EINVAL';
-  const mapping = context.mmu.mappingAt(address);
-  if (mapping === undefined || mapping.kind !== 'dram') return 'EINVAL';
-  return offset + size > mapping.bytes ? 'EINVAL' : mapping;
+  const { exportAlignment, exportSize, exportBar } = MEMORY_ERRORS;
+  if (address % PAGE_SIZE !== 0 || offset % PAGE_SIZE !== 0) return exportAlignment.errno;
+  if (size < PAGE_SIZE) return exportSize.errno;
+  const { physical } = context.mmu;
+  const memory =
+    physical === undefined ? mappedMemory(context, range) : physicalMemory(physical, range);
+  if (typeof memory === 'string') return memory;
+  return memory.offset + size > context.hardware.barBytes ? exportBar.errno : memory;
 }
 
-/** Attach, map, unmap and release, as the driver; nothing else, so no CPU access and no move. */
+/** Gaudi 2 */
+function mappedMemory(context: Context, { address, size, offset }: ExportRange) {
+  const mapping = context.mmu.mappingAt(address);
+  if (mapping?.kind !== 'dram') return MEMORY_ERRORS.exportNotMapped.errno;
+  if (offset + size > mapping.bytes) return MEMORY_ERRORS.exportBeyond.errno;
+  return { mapping, offset: mapping.offset + offset, bytes: size };
+}
+
+/** Gaudi 1: no allocation is asked for; the user's part of DRAM is one mapping. */
+function physicalMemory(mapping: DramMapping, { address, size, offset }: ExportRange) {
+  if (offset !== 0) return MEMORY_ERRORS.exportOffset.errno;
+  const start = address - mapping.virtualAddress;
+  const isInside = start >= 0 && start + size <= mapping.bytes;
+  if (!isInside) return MEMORY_ERRORS.exportRange.errno;
+  return { mapping, offset: mapping.offset + start, bytes: size };
+}
+
+/**
+ * Attach, map, unmap and release, as the driver: no CPU access. The memory never moves, so there is
+ * nothing to pin, but under policy `revoke` it can be taken back, and only importers that can be stopped
+ * may attach (as vfio-pci: vfio_pci_dma_buf_attach).
+ */
 function exportOperations(
   context: Context,
-  deviceFile: OpenFile,
-  mapping: DramMapping,
-  range: ExportRange,
+  memory: ExportedMemory,
+  released: () => void,
 ): DmaBufOperations {
-  return {
+  const common = {
     exporter: 'habanalabs',
-    map: (attachment) => segmentsOf(context, mapping.offset + range.offset, range.size, attachment),
-    release() {
-      assert(mapping.exports > 0, 'Expected the export to be counted');
-      mapping.exports--;
-      context.exportCount--;
-      deviceFile.put();
-    },
+    map: (attachment: DmaBufAttachment) => segmentsOf(context, memory, attachment),
+    release: released,
+  };
+  if (context.hardware.ownership.importers === 'any') return common;
+  return {
+    ...common,
+    attach: (attachment) =>
+      dma_buf_attach_revocable(attachment) ? undefined : MEMORY_ERRORS.attachNotRevocable.errno,
+    pin: () => undefined,
+    unpin: () => undefined,
   };
 }
 
 /** EPERM: the importer has no peer-to-peer path; EINVAL: it takes no segment of a whole page. */
 function segmentsOf(
   context: Context,
-  offset: number,
-  size: number,
+  { offset, bytes: size }: ExportedMemory,
   { peer2peer, importer }: DmaBufAttachment,
 ): readonly DmaSegment[] | Errno {
-  if (!peer2peer) return 'EPERM';
-  if (importer.maxSegmentBytes < PAGE_SIZE) return 'EINVAL';
+  if (!peer2peer) return MEMORY_ERRORS.mapPeerToPeer.errno;
+  if (importer.maxSegmentBytes < PAGE_SIZE) return MEMORY_ERRORS.mapSegment.errno;
   const { hbm, index } = context.hardware;
   const longest = importer.maxSegmentBytes - (importer.maxSegmentBytes % PAGE_SIZE);
   const bar = DRAM_BAR_BASE + index * DRAM_BAR_STRIDE;

@@ -1,35 +1,26 @@
 /**
- * The habanalabs driver: who may have the device, and what its files do (habanalabs_drv.c, device.c).
- *
- *     free -> open -> (descriptors closed, dma-bufs alive) releasing -> free
- *
- * Ownership policy `owner`: one user at a time. Its device file lives until the last descriptor and the
- * last dma-buf are gone; then its memory is freed and scrubbed, and only then can somebody else open.
+ * The habanalabs driver: who may have the device, what its files do, and how it is taken away again
+ * (habanalabs_drv.c, device.c). One user at a time; when the next one may come is the ownership
+ * policy's to say (`ownership.ts`).
  */
-import { assert } from '../../common/assert.ts';
+import { deferred } from '../../common/deferred.ts';
 import type { Errno } from '../../common/errno.ts';
-import { type FileOperations, OpenFile } from '../process/file.ts';
+import type { OpenFile } from '../process/file.ts';
 import type { SimProcess } from '../process/sim-process.ts';
-import { errnoFailure, type SystemCallValue } from '../process/system-call.ts';
-import { integerField, recordOf, stringField } from '../process/system-call-argument.ts';
-import { Context, type DeviceHardware } from './context.ts';
-import { memoryRequest, submissionRequest, waitRequest } from './device-requests.ts';
-import { DRAM_BASE, DRAM_PAGE_BYTES } from './hbm.ts';
-import type { HwIpInfo, MemoryLookup, OpenStats } from './uapi.ts';
-
-/** PCI vendor id of Habana Labs. */
-const PCI_VENDOR_HABANA = 0x1da3;
-
-/** The user that has the device, from open until the file is released. */
-interface User {
-  readonly context: Context;
-  readonly openedAtMs: number;
-  state: 'open' | 'releasing';
-}
+import { Context } from './context.ts';
+import { describeDevice, holdersOf } from './describe.ts';
+import type { DeviceDescription, Holder } from './description.ts';
+import { computeFile, controlFile } from './device-files.ts';
+import { DeviceState, type DeviceStateInit, type User } from './device-state.ts';
+import { RESET_ERRORS } from './errno-tables.ts';
+import { openError } from './open-errors.ts';
+import { exportReleased } from './release.ts';
+import { hardReset } from './reset.ts';
+import { controlNodePath } from './uapi.ts';
 
 /** What is in use on a device; all zero and `free` once everybody has closed. */
 export interface DeviceUsage {
-  readonly state: 'free' | User['state'];
+  readonly state: 'free' | 'open' | 'releasing';
   readonly allocations: number;
   readonly allocatedBytes: number;
   readonly mappings: number;
@@ -38,144 +29,129 @@ export interface DeviceUsage {
 }
 
 export class Driver {
-  readonly #hardware: DeviceHardware;
-  #user: User | undefined;
-  #openCount = 0;
-  #lastOpenPeriodMs = 0;
+  readonly #device: DeviceState;
+  #resetting: Promise<Errno | undefined> | undefined;
 
-  constructor(hardware: DeviceHardware) {
-    this.#hardware = hardware;
+  /** A device in creation: nobody can open it before `start`. */
+  constructor(init: DeviceStateInit) {
+    this.#device = new DeviceState(init);
   }
 
-  /** EBUSY: somebody has it open; EAGAIN: the last user's memory is still referred to. */
-  openCompute(): OpenFile | Errno {
-    if (this.#user !== undefined) return this.#user.state === 'open' ? 'EBUSY' : 'EAGAIN';
-    const openedAtMs = this.#hardware.scheduler.clock.now();
-    const user: User = { context: new Context(this.#hardware), openedAtMs, state: 'open' };
-    this.#user = user;
-    this.#openCount++;
-    const file: OpenFile = new OpenFile({
-      kind: 'accel',
-      ioctl: (caller, request, argument) =>
-        this.#computeRequest(user.context, file, caller, request, argument),
-      closed() {
-        user.state = 'releasing';
-        user.context.close();
+  /** The device is ready for its first user. */
+  start(): void {
+    const device = this.#device;
+    device.status = 'OPERATIONAL';
+    const { ownership } = device.hardware;
+    if (ownership.closeWithExports !== 'forget') return;
+    device.report(
+      'unsafeOwnership',
+      'warn',
+      `ownership policy ${device.policy}: ${ownership.summary}`,
+    );
+  }
+
+  /** The compute node, or a row of `OPEN_ERRORS`. */
+  openCompute(caller: SimProcess): OpenFile | Errno {
+    const device = this.#device;
+    const errno = openError(device.openConditions);
+    if (errno !== undefined) return errno;
+    const openedAtMs = device.hardware.scheduler.clock.now();
+    const { pid, containerId } = caller;
+    const context: Context = new Context(device.hardware, {
+      exportReleased: () => exportReleased(device, user),
+      timedOut: (sequence) => this.#submissionTimedOut(sequence),
+      faulted: (sequence) => {
+        device.errors.record('pageFault', device.hardware.scheduler.clock.now(), sequence);
+        device.notify('PAGE_FAULT');
       },
-      release: () => this.#releaseDevice(user),
     });
-    return file;
+    const user: User = {
+      opener: { pid, containerId },
+      context,
+      openedAtMs,
+      state: 'open',
+      file: 'live',
+      closedWhile: 'idle',
+      revocation: undefined,
+      gone: deferred(),
+    };
+    device.user = user;
+    device.openCount++;
+    device.errors.opened(openedAtMs);
+    return computeFile(device, user, (reason) => void this.hardReset(reason));
   }
 
-  /** Information only; any number of times. */
-  openControl(): OpenFile {
-    const operations: FileOperations = {
-      kind: 'accel_control',
-      ioctl: (_caller, request, argument) => {
-        if (request === 'HL_IOCTL_INFO') return this.#info(argument, undefined);
-        throw errnoFailure('ENOTTY', `the control node has no ${request}`);
-      },
-      release: () => undefined,
-    };
-    return new OpenFile(operations);
+  /** Information, any number of times, whatever the device does. ENXIO: it is gone. */
+  openControl(): OpenFile | Errno {
+    if (this.#device.presence === 'removed') return 'ENXIO';
+    return controlFile(this.#device, (reason) => this.hardReset(reason));
+  }
+
+  /**
+   * Takes the device from whoever has it and starts it anew. Joins a reset that is under way. EPERM: it
+   * is disabled; ENODEV: it was removed; ETIME: its user could not be made to leave, and it is disabled.
+   * Within the call if nobody has the device and its memory is small.
+   */
+  hardReset(reason: string): Promise<Errno | undefined> {
+    const { status, presence } = this.#device;
+    if (presence === 'removed') return Promise.resolve(RESET_ERRORS.removed.errno);
+    if (status === 'MALFUNCTION') return Promise.resolve(RESET_ERRORS.disabled.errno);
+    if (this.#resetting !== undefined && status === 'IN_RESET') return this.#resetting;
+    this.#resetting = hardReset(this.#device, reason);
+    return this.#resetting;
+  }
+
+  /** Gives the device up for good: open answers EPERM, and work in flight ends with EIO. */
+  disable(reason: string): void {
+    this.#device.disable(reason);
+  }
+
+  /** Hard unplug: nodes answer ENXIO, and what is open ENODEV. */
+  remove(): void {
+    this.#device.presence = 'removed';
+    this.#device.disable(`${controlNodePath(this.#device.hardware.index)} was removed`);
   }
 
   usage(): DeviceUsage {
-    const context = this.#user?.context;
+    const { user, hardware } = this.#device;
+    const context = user?.context;
     return {
-      state: this.#user?.state ?? 'free',
-      allocations: this.#hardware.hbm.allocatedCount,
-      allocatedBytes: this.#hardware.hbm.allocatedBytes,
+      state: user === undefined ? 'free' : user.state === 'open' ? 'open' : 'releasing',
+      allocations: hardware.hbm.allocatedCount,
+      allocatedBytes: hardware.hbm.allocatedBytes,
       mappings: context?.mmu.mappings.length ?? 0,
-      exports: context?.exportCount ?? 0,
+      exports: hardware.exports.count,
       submissions: context?.commands.inFlightCount ?? 0,
     };
   }
 
-  /** The device becomes free last, so that no new user can see old memory. */
-  #releaseDevice(user: User): void {
-    assert(this.#user === user, 'Expected the device to be released by its user');
-    user.context.close();
-    user.context.destroy();
-    this.#hardware.hbm.scrub();
-    this.#lastOpenPeriodMs = this.#hardware.scheduler.clock.now() - user.openedAtMs;
-    this.#user = undefined;
+  /** For status displays. */
+  describe(): DeviceDescription {
+    return describeDevice(this.#device);
   }
 
-  #computeRequest(
-    context: Context,
-    file: OpenFile,
-    caller: SimProcess,
-    request: string,
-    argument: SystemCallValue,
-  ): SystemCallValue | Promise<SystemCallValue> {
-    switch (request) {
-      case 'HL_IOCTL_INFO':
-        return this.#info(argument, context);
-      case 'HL_IOCTL_MEMORY':
-        return memoryRequest(context, file, caller, argument);
-      case 'HL_IOCTL_CS':
-        return submissionRequest(context, argument);
-      case 'HL_IOCTL_WAIT_CS':
-        return waitRequest(context, argument);
-      default:
-        throw errnoFailure('ENOTTY', `the device has no ${request}`);
+  /**
+   * Who keeps the device from its next user: its opener, then those for whom other devices work on its
+   * memory. (Who holds a descriptor of it or of its dma-bufs is the process table's to say.)
+   */
+  holders(): Holder[] {
+    return holdersOf(this.#device);
+  }
+
+  #submissionTimedOut(sequence: number): void {
+    const device = this.#device;
+    const reason = `submission ${sequence} timed out`;
+    device.errors.record('csTimeout', device.hardware.scheduler.clock.now(), sequence);
+    device.report('submissionTimedOut', 'error', reason, { sequence });
+    device.notify('CS_TIMEOUT');
+    if (device.status !== 'OPERATIONAL') return;
+    if (device.resetOnLockup) {
+      void this.hardReset(reason);
+      return;
     }
+    device.status = 'NEEDS_RESET';
+    device.report('needsReset', 'error', `device needs a reset: ${reason}`);
+    device.notify('DEVICE_UNAVAILABLE');
+    device.user?.context.commands.abortAll('EIO');
   }
-
-  /** HL_IOCTL_INFO; without a context from the control node. */
-  #info(argument: SystemCallValue, context: Context | undefined): SystemCallValue {
-    const record = recordOf(argument, 'the argument of HL_IOCTL_INFO');
-    const op = stringField(record, 'op');
-    switch (op) {
-      case 'HL_INFO_HW_IP_INFO':
-        return { ...this.#hwIpInfo() };
-      case 'HL_INFO_DRAM_USAGE':
-        return this.#dramUsage(context);
-      case 'HL_INFO_DEVICE_STATUS':
-        return { status: 'OPERATIONAL' };
-      case 'HL_INFO_OPEN_STATS':
-        return { ...this.#openStats() };
-      case 'HLSIM_INFO_MEMORY_LOOKUP':
-        if (context !== undefined) return lookup(context, integerField(record, 'address'));
-        throw errnoFailure('EINVAL', 'the control node has no memory to look up');
-      default:
-        throw errnoFailure('EINVAL', `HL_IOCTL_INFO has no op ${op}`);
-    }
-  }
-
-  #hwIpInfo(): HwIpInfo {
-    const { index, hbm } = this.#hardware;
-    return {
-      vendorId: PCI_VENDOR_HABANA,
-      moduleId: index,
-      dramBaseAddress: DRAM_BASE + DRAM_PAGE_BYTES,
-      dramBytes: hbm.bytes,
-      dramPageBytes: DRAM_PAGE_BYTES,
-      importApertureBytes: hbm.apertureBytes,
-    };
-  }
-
-  #dramUsage(context: Context | undefined): SystemCallValue {
-    const { bytes, allocatedBytes } = this.#hardware.hbm;
-    const contextDramBytes = context === undefined ? 0 : allocatedBytes;
-    return { dramFreeBytes: bytes - allocatedBytes, contextDramBytes };
-  }
-
-  #openStats(): OpenStats {
-    return {
-      openCounter: this.#openCount,
-      lastOpenPeriodMs: this.#lastOpenPeriodMs,
-      isComputeContextActive: this.#user !== undefined,
-      computeContextInRelease: this.#user?.state === 'releasing',
-    };
-  }
-}
-
-function lookup(context: Context, address: number): SystemCallValue {
-  const mapping = context.mmu.mappingContaining(address);
-  if (mapping === undefined) throw errnoFailure('EFAULT', `nothing is mapped at ${address}`);
-  const { kind, virtualAddress, bytes } = mapping;
-  const handle = mapping.kind === 'dram' ? mapping.handle : 0;
-  return { address: virtualAddress, size: bytes, kind, handle } satisfies MemoryLookup;
 }

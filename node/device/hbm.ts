@@ -35,7 +35,7 @@ export class Hbm {
   readonly apertureOffset: number;
   readonly apertureBytes: number;
   readonly #ranges: RangeAllocator;
-  /** Pages handed out since the last scrub: the only ones that can hold anybody's data. */
+  /** Pages that were in anybody's reach since the last scrub: the only ones that can hold data. */
   readonly #touched = new Set<number>();
 
   /** Sizes in bytes, multiples of `DRAM_PAGE_BYTES`. Throws `HLSIM_CONFIG` if they do not fit. */
@@ -61,8 +61,7 @@ export class Hbm {
   allocate(bytes: number, alignment: number): number | Errno {
     const offset = this.#ranges.allocate(bytes, alignment);
     if (typeof offset !== 'number') return offset;
-    const end = (offset + bytes) / DRAM_PAGE_BYTES;
-    for (let page = offset / DRAM_PAGE_BYTES; page < end; page++) this.#touched.add(page);
+    this.touch(offset, bytes);
     return offset;
   }
 
@@ -76,14 +75,28 @@ export class Hbm {
     return new Uint8Array(this.memory.buffer, offset, length);
   }
 
-  /** Zeroes everything that was handed out since the last scrub. Nothing may be allocated. */
-  scrub(): void {
-    assert(this.allocatedCount === 0, 'Expected no allocation when the memory is scrubbed');
-    const buffer = this.memory.buffer;
-    for (const page of this.#touched) {
-      new Uint8Array(buffer, page * DRAM_PAGE_BYTES, DRAM_PAGE_BYTES).fill(0);
+  /** Somebody may write to [offset, offset + bytes): the next scrub covers it. */
+  touch(offset: number, bytes: number): void {
+    const end = Math.ceil((offset + bytes) / DRAM_PAGE_BYTES);
+    for (let page = Math.floor(offset / DRAM_PAGE_BYTES); page < end; page++) {
+      this.#touched.add(page);
     }
-    this.#touched.clear();
+  }
+
+  /**
+   * Zeroes up to `bytesMax` bytes, at least a page, of what was touched since the last scrub. Nothing may
+   * be allocated.
+   */
+  scrubSlice(bytesMax: number): 'done' | 'more' {
+    assert(this.allocatedCount === 0, 'Expected no allocation when the memory is scrubbed');
+    let pages = Math.max(1, Math.floor(bytesMax / DRAM_PAGE_BYTES));
+    for (const page of this.#touched) {
+      if (pages === 0) return 'more';
+      pages--;
+      this.view(page * DRAM_PAGE_BYTES, DRAM_PAGE_BYTES).fill(0);
+      this.#touched.delete(page);
+    }
+    return 'done';
   }
 }
 

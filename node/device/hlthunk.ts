@@ -4,22 +4,16 @@
  * family `errno`; what C gives through pointers is returned. It knows the driver's user interface only.
  */
 import { O_CLOEXEC, O_RDWR } from '../process/open-flags.ts';
-import {
-  errnoFailure,
-  type SystemCallChannel,
-  type SystemCallValue,
-} from '../process/system-call.ts';
+import { errnoFailure, type SystemCallChannel } from '../process/system-call.ts';
+import { info, memory, numberOf, request } from './hlthunk-request.ts';
 import type { CsStatus, Job } from './job.ts';
 import {
   type CsArgument,
   controlNodePath,
-  type DeviceRequest,
   type DeviceStatusInfo,
   type DramUsage,
   deviceNodePath,
   type HwIpInfo,
-  type InfoArgument,
-  type MemoryArgument,
   type MemoryLookup,
   type OpenStats,
   type WaitCsArgument,
@@ -28,7 +22,10 @@ import {
 
 const OPEN_FLAGS = O_RDWR | O_CLOEXEC;
 
-/** A descriptor of the device. EBUSY: in use; EAGAIN: the last user's dma-bufs live; ENXIO: no device. */
+/**
+ * A descriptor of the device. EBUSY: in use; EAGAIN: in reset, or the last user's memory is not given up
+ * yet; EPERM: disabled; ENXIO: no device.
+ */
 export async function hlthunk_open(
   channel: SystemCallChannel,
   deviceIndex: number,
@@ -48,6 +45,14 @@ export async function hlthunk_open_control(
 
 export async function hlthunk_close(channel: SystemCallChannel, fd: number): Promise<void> {
   await channel.call('close', { fd });
+}
+
+/** hlsim's own (sysfs hard_reset): resets the device behind a control descriptor. EPERM; ETIME; ENODEV. */
+export async function hlthunk_device_reset(
+  channel: SystemCallChannel,
+  controlFd: number,
+): Promise<void> {
+  await request(channel, controlFd, 'HLSIM_IOCTL_RESET', {});
 }
 
 export function hlthunk_get_hw_ip_info(channel: SystemCallChannel, fd: number): Promise<HwIpInfo> {
@@ -155,6 +160,19 @@ export async function hlthunk_device_mapped_memory_export_dmabuf_fd(
 }
 
 /**
+ * The Gaudi 1 form: a dma-buf of [address, address + size) of device memory, by physical address. EINVAL:
+ * a range that cannot be exported; EMFILE.
+ */
+export function hlthunk_device_memory_export_dmabuf_fd(
+  channel: SystemCallChannel,
+  fd: number,
+  address: number,
+  size: number,
+): Promise<number> {
+  return hlthunk_device_mapped_memory_export_dmabuf_fd(channel, fd, address, size, 0);
+}
+
+/**
  * Device virtual address of the first `size` bytes of a dma-buf, usually another device's, for DMA jobs
  * (REG_DMABUF_FD of the downstream driver). hlthunk_memory_unmap undoes it. EBADF; EINVAL; ENODEV.
  */
@@ -178,7 +196,10 @@ export async function hlthunk_command_submission(
   return numberOf(await request(channel, fd, 'HL_IOCTL_CS', argument), 'sequence');
 }
 
-/** Waits at most `timeoutUs` microseconds (0: not at all) for a submission to end. */
+/**
+ * Waits at most `timeoutUs` microseconds (0: not at all) for a submission to end. EIO: rolled back by a
+ * reset; ETIMEDOUT: it ran for too long and was given up; ENODEV: the device is in reset or wants one.
+ */
 export async function hlthunk_wait_for_cs(
   channel: SystemCallChannel,
   fd: number,
@@ -188,33 +209,4 @@ export async function hlthunk_wait_for_cs(
   const argument: WaitCsArgument = { sequence, timeoutUs };
   const result = await request(channel, fd, 'HL_IOCTL_WAIT_CS', argument);
   return (result as unknown as WaitCsResult).status;
-}
-
-async function info<T>(channel: SystemCallChannel, fd: number, argument: InfoArgument): Promise<T> {
-  return (await request(channel, fd, 'HL_IOCTL_INFO', argument)) as T;
-}
-
-function memory(
-  channel: SystemCallChannel,
-  fd: number,
-  argument: MemoryArgument,
-): Promise<SystemCallValue> {
-  return request(channel, fd, 'HL_IOCTL_MEMORY', argument);
-}
-
-function request(
-  channel: SystemCallChannel,
-  fd: number,
-  name: DeviceRequest,
-  argument: InfoArgument | MemoryArgument | CsArgument | WaitCsArgument,
-): Promise<SystemCallValue> {
-  return channel.call('ioctl', {
-    fd,
-    request: name,
-    argument: argument as unknown as SystemCallValue,
-  });
-}
-
-function numberOf(result: SystemCallValue, name: string): number {
-  return (result as Readonly<Record<string, number>>)[name] as number;
 }

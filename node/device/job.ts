@@ -33,9 +33,15 @@ export const JOBS_PER_CS_MAX = 512;
 /** HL_MAX_PENDING_CS: submissions in flight; one more fails with EAGAIN. */
 export const CS_IN_FLIGHT_MAX = 64;
 
+/** HL_WAIT_MULTI_CS_LIST_MAX_LEN: submissions of one wait. */
+export const MULTI_CS_MAX = 32;
+/** Longest time that a submission can ask for, in seconds. */
+export const CS_TIMEOUT_MAX_SECONDS = 3600;
+
 /**
  * COMPLETED: every job ran. BUSY: not yet, and the caller did not want to wait. TIMEDOUT: not yet, and
- * the wait's time is over. ABORTED: a job failed (its memory went away) or the device file closed.
+ * the wait's time is over. ABORTED: a job failed (its memory went away) or the device file closed. What
+ * the device itself did to a submission is an errno: EIO (rolled back by a reset), ETIMEDOUT (given up).
  */
 export type CsStatus = 'COMPLETED' | 'BUSY' | 'TIMEDOUT' | 'ABORTED';
 

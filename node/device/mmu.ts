@@ -9,6 +9,7 @@ import type { Errno } from '../../common/errno.ts';
 import { roundUp } from '../../common/math.ts';
 import type { DmaBufAttachment, SgTable } from '../dmabuf/dma-buf.ts';
 import { DRAM_PAGE_BYTES } from './hbm.ts';
+import { DEVICE_LIMITS } from './limits.ts';
 import { RangeAllocator } from './range-allocator.ts';
 
 /** Page of the host, of the PMMU, and unit of dma-buf export. */
@@ -18,9 +19,6 @@ export const PAGE_SIZE = 4096;
 export const DRAM_VA_BASE = 0x1000_0000_0000;
 export const HOST_VA_BASE = 0x2000_0000_0000;
 const VA_SPACE_BYTES = 1024 * GiB;
-
-/** Mappings of one context; one more is ENOMEM. */
-export const MAPPINGS_MAX = 65536;
 
 interface MappingBase {
   readonly virtualAddress: number;
@@ -71,6 +69,8 @@ export interface AddressHint {
 export const NO_HINT: AddressHint = { address: 0, force: false };
 
 export class Mmu {
+  /** All of device memory at its physical address, for a device without an MMU of its own. */
+  readonly physical: DramMapping | undefined;
   readonly #dramAddresses = new RangeAllocator(DRAM_VA_BASE, DRAM_VA_BASE + VA_SPACE_BYTES);
   readonly #hostAddresses = new RangeAllocator(HOST_VA_BASE, HOST_VA_BASE + VA_SPACE_BYTES);
   readonly #mappings = new Map<number, Mapping>();
@@ -78,7 +78,15 @@ export class Mmu {
   readonly #starts: number[] = [];
   /** Start of the block of virtual addresses of each mapping. */
   readonly #blocks = new Map<Mapping, number>();
+  readonly #mappingsMax: number;
 
+  /** At most `mappingsMax` mappings; one more is ENOMEM. */
+  constructor(physical?: DramMapping, mappingsMax: number = DEVICE_LIMITS.mappingsMax) {
+    this.physical = physical;
+    this.#mappingsMax = mappingsMax;
+  }
+
+  /** What users made; not the physical one. */
   get mappings(): readonly Mapping[] {
     return [...this.#mappings.values()];
   }
@@ -122,8 +130,9 @@ export class Mmu {
   mappingContaining(virtualAddress: number): Mapping | undefined {
     const index = this.#firstAbove(virtualAddress) - 1;
     const mapping = this.#mappings.get(this.#starts[index] ?? -1);
-    if (mapping === undefined) return undefined;
-    return virtualAddress < mapping.virtualAddress + mapping.bytes ? mapping : undefined;
+    return [mapping, this.physical].find(
+      (one) => one !== undefined && contains(one, virtualAddress),
+    );
   }
 
   /** EFAULT unless all of [virtualAddress, virtualAddress + bytes) lies in one mapping. */
@@ -148,7 +157,7 @@ export class Mmu {
   }
 
   #allocateDram(bytes: number, hint: AddressHint): number | Errno {
-    if (this.#mappings.size >= MAPPINGS_MAX) return 'ENOMEM';
+    if (this.#mappings.size >= this.#mappingsMax) return 'ENOMEM';
     if (hint.address !== 0) {
       const isAligned = hint.address % DRAM_PAGE_BYTES === 0;
       const block = isAligned ? this.#dramAddresses.allocateAt(hint.address, bytes) : 'EINVAL';
@@ -159,7 +168,7 @@ export class Mmu {
   }
 
   #allocateHost(bytes: number): number | Errno {
-    if (this.#mappings.size >= MAPPINGS_MAX) return 'ENOMEM';
+    if (this.#mappings.size >= this.#mappingsMax) return 'ENOMEM';
     return this.#hostAddresses.allocate(roundUp(bytes, PAGE_SIZE), PAGE_SIZE);
   }
 
@@ -181,4 +190,8 @@ export class Mmu {
     }
     return low;
   }
+}
+
+function contains({ virtualAddress, bytes }: Mapping, address: number): boolean {
+  return address >= virtualAddress && address < virtualAddress + bytes;
 }

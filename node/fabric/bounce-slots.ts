@@ -1,15 +1,15 @@
 /**
- * Slots of host memory in one registered region: where eager messages wait to be sent, and where they
- * land. A slot holds a message header and the longest message.
+ * Slots of host memory in one registered region: where messages wait to be sent, and where they land.
+ * A slot holds a message header and one segment.
  */
 import { assert } from '../../common/assert.ts';
 import { isErrno } from '../../common/errno.ts';
 import type { IbvPd } from '../verbs/context.ts';
 import { type IbvAccessFlag, type IbvMr, ibv_dereg_mr, ibv_reg_mr } from '../verbs/mr.ts';
 import type { IbvSge } from '../verbs/work-request.ts';
-import { EAGER_BYTES, MESSAGE_HEADER_BYTES } from './message-header.ts';
+import { MESSAGE_HEADER_BYTES, SEGMENT_BYTES } from './message-header.ts';
 
-export const SLOT_BYTES = MESSAGE_HEADER_BYTES + EAGER_BYTES;
+export const SLOT_BYTES = MESSAGE_HEADER_BYTES + SEGMENT_BYTES;
 
 export class BounceSlots {
   readonly #bytes: Uint8Array;
@@ -24,8 +24,8 @@ export class BounceSlots {
     for (let slot = count - 1; slot >= 0; slot--) this.#free.push(slot);
   }
 
-  get hasFree(): boolean {
-    return this.#free.length > 0;
+  get free(): number {
+    return this.#free.length;
   }
 
   take(): number {
@@ -48,6 +48,6 @@ export class BounceSlots {
   }
 
   close(): void {
-    ibv_dereg_mr(this.#mr);
+    void ibv_dereg_mr(this.#mr);
   }
 }

@@ -1,47 +1,41 @@
 /**
- * What one endpoint has for one peer: a queue pair, its completion queues, and slots for eager
- * messages. Verbs completions become fabric completions here, as fast as the fabric queue takes them;
- * until then they wait in verbs, where everything is bounded: receives are not posted again, so the
- * peer runs out of credits and is turned away with FI_EAGAIN.
+ * What one endpoint has for one peer: the half it posts to, the half the peer posts to, messages that
+ * wait for the peer's word, and what this side owes the peer. What the endpoint itself has to post
+ * (the read of a long message, an acknowledgement) waits here for as long as it gets FI_EAGAIN.
  */
-import { assert } from '../../common/assert.ts';
-import { isErrno } from '../../common/errno.ts';
-import type { CmConnection, CmPeer, CmService } from '../verbs/cm.ts';
-import { ibv_poll_cq } from '../verbs/cq.ts';
-import { type IbvQp, ibv_modify_qp, ibv_post_recv, ibv_post_send } from '../verbs/qp.ts';
-import type { IbvQpCounters, IbvQpEvent } from '../verbs/qp-attributes.ts';
-import type { IbvWc } from '../verbs/wc.ts';
-import type { IbvSendWr } from '../verbs/work-request.ts';
-import { BounceSlots, SLOT_BYTES } from './bounce-slots.ts';
-import type { FiCq } from './cq.ts';
+import type { CmPeer } from '../verbs/cm.ts';
+import { psnAdd } from '../verbs/psn.ts';
+import type { IbvQpCounters } from '../verbs/qp-attributes.ts';
+import type { IbvWcStatus } from '../verbs/wc.ts';
+import type { Direction } from './completion-port.ts';
 import type { FiDomain } from './domain.ts';
-import { FI_ERRNO_OF_ERRNO, fiErrnoOfStatus } from './error-map.ts';
-import type { FiAddr, FiBuffer, FiErrno } from './fabric.ts';
-import type { ArrivedMessage } from './match-queue.ts';
-import {
-  MESSAGE_HEADER_BYTES,
-  type MessageHeader,
-  readMessageHeader,
-  writeMessageHeader,
-} from './message-header.ts';
-import { lkeyOf } from './mr.ts';
-import { closeQueuePair, openQueuePair, RECV_DEPTH, SEND_DEPTH } from './queue-pair.ts';
-import { SendOperation } from './send-operation.ts';
-
-/** Messages under way to one peer: more than its receives are of no use. */
-const SEND_SLOTS = RECV_DEPTH;
-const SIGNALED = ['IBV_SEND_SIGNALED'] as const;
+import type { FiAddr, FiErrno } from './fabric.ts';
+import type { HostRegions } from './host-region.ts';
+import { Inbound } from './inbound.ts';
+import type { AckOutcome } from './message-header.ts';
+import type { IncomingMessage } from './message-stream.ts';
+import { Outbound } from './outbound.ts';
+import { type Outcome, outcomeOf } from './outcome.ts';
+import { AWAITED_MAX, type OutgoingMessage, OutgoingMessages } from './outgoing-messages.ts';
+import type { PeerService } from './peer-service.ts';
+import type { SendOperation } from './send-operation.ts';
+import { SoonOnce } from './soon-once.ts';
 
 /** What a connection needs of its endpoint. */
 export interface ConnectionOwner {
   readonly domain: FiDomain;
-  readonly service: CmService;
-  readonly cq: FiCq;
-  completed(operation: SendOperation, wc: IbvWc, peer: FiAddr): void;
+  readonly regions: HostRegions;
+  /** Where requests of this side start, and where those of peers arrive. */
+  readonly services: { readonly outbound: PeerService; readonly inbound: PeerService };
+  /** See `OutboundInit`. */
+  readonly isManaged: boolean;
+  /** Completions that the queue may be brought now. */
+  room(direction: Direction): number;
   remoteWriteData(data: number, length: number, peer: FiAddr): void;
   /** False: no receive waits for it and there is no room to keep it. */
-  arrived(message: ArrivedMessage): boolean;
-  failed(peer: FiAddr, status: string, error: FiErrno): void;
+  arrived(message: IncomingMessage, peer: FiAddr): boolean;
+  /** The peer is lost. */
+  failed(peer: FiAddr, outcome: NonNullable<Outcome>): void;
   /** Whoever was turned away may try again. */
   wake(): void;
 }
@@ -50,56 +44,71 @@ export interface ConnectionInit {
   readonly owner: ConnectionOwner;
   readonly address: FiAddr;
   readonly peer: CmPeer;
+  /** Number of the first message, behind those of an earlier connection to the same peer. */
+  readonly firstSequence: number;
 }
-
-type RmaWr = Omit<IbvSendWr, 'wr_id' | 'send_flags'>;
 
 export class Connection {
   readonly address: FiAddr;
+  readonly peer: CmPeer;
   readonly #owner: ConnectionOwner;
-  readonly #qp: IbvQp;
-  readonly #sendSlots: BounceSlots;
-  readonly #receiveSlots: BounceSlots;
-  readonly #cm: CmConnection;
+  readonly #outbound: Outbound;
+  readonly #inbound: Inbound;
+  readonly #messages: OutgoingMessages;
+  readonly #fetches: SendOperation[] = [];
+  readonly #acks: { readonly sequence: number; readonly outcome: AckOutcome }[] = [];
   #state: 'open' | 'failed' | 'closed' = 'open';
-  /** Posted operations whose completion has not been passed on. */
-  #pending = 0;
-  #turnedAway = false;
-  /** A message that the endpoint had no room for; the next ones wait behind it. */
-  #held: IbvWc | undefined;
+  readonly #progressSoon: SoonOnce;
 
-  constructor({ owner, address, peer }: ConnectionInit) {
-    const { domain, service } = owner;
-    this.#owner = owner;
+  constructor({ owner, address, peer, firstSequence }: ConnectionInit) {
+    const { domain, services } = owner;
     this.address = address;
-    this.#qp = openQueuePair(domain, {
-      epoch: service.epoch,
+    this.peer = peer;
+    this.#owner = owner;
+    this.#progressSoon = new SoonOnce(domain.nic.scheduler, () => this.progress());
+    const events = {
       onCompletion: () => this.progress(),
-      onEvent: (event) => this.#onQpEvent(event),
-    });
-    this.#sendSlots = new BounceSlots(domain.pd, SEND_SLOTS, []);
-    this.#receiveSlots = new BounceSlots(domain.pd, RECV_DEPTH, ['IBV_ACCESS_LOCAL_WRITE']);
-    for (let count = 0; count < RECV_DEPTH; count++) this.#postReceive(this.#receiveSlots.take());
-    this.#cm = service.connect({
+      onChange: () => this.#progressSoon.request(),
+    };
+    this.#outbound = new Outbound({
+      domain,
+      service: services.outbound,
       peer,
-      qp: this.#qp,
-      onSettled: (outcome) => {
-        if (outcome === 'failed') this.#qp.fail('IBV_WC_RETRY_EXC_ERR');
-        this.#turnedAway = true;
-        this.progress();
-        this.#wake();
-      },
+      isManaged: owner.isManaged,
+      room: () => owner.room('transmit'),
+      isAwaiting: () => !this.#messages.isIdle,
+      onPeerRestart: () => this.#messages.fail(outcomeOf('IBV_WC_WR_FLUSH_ERR')),
+      wake: () => owner.wake(),
+      ...events,
+    });
+    this.#messages = new OutgoingMessages(domain, owner.regions, this.#outbound, firstSequence);
+    this.#inbound = new Inbound({
+      domain,
+      service: services.inbound,
+      peer: { ...peer, serviceId: outboundServiceOf(peer.serviceId) },
+      room: () => owner.room('receive'),
+      arrived: (message) => owner.arrived(message, address),
+      remoteWriteData: (data, length) => owner.remoteWriteData(data, length, address),
+      acknowledged: (sequence, outcome) => this.#messages.acknowledged(sequence, outcome),
+      violated: () => this.#violated(),
+      failed: () => this.#outbound.fail('IBV_WC_RETRY_EXC_ERR', 'FI_EHOSTUNREACH'),
+      ...events,
     });
   }
 
-  get counters(): Readonly<IbvQpCounters> {
-    return this.#qp.counters;
+  /** Of every queue pair that it has had. */
+  get counters(): readonly Readonly<IbvQpCounters>[] {
+    return [...this.#outbound.counters, ...this.#inbound.counters];
+  }
+
+  /** Both directions work. */
+  get isConnected(): boolean {
+    return this.#outbound.isOpen && this.#inbound.isOpen;
   }
 
   /** Why the peer is lost, if it is: posting is of no use any more. */
   get error(): FiErrno | undefined {
-    const { failure } = this.#qp;
-    return failure === undefined ? undefined : fiErrnoOfStatus(failure);
+    return this.#outbound.failure?.error;
   }
 
   /** The peer is lost, and everything that came from it before has been passed on. */
@@ -107,162 +116,110 @@ export class Connection {
     return this.#state === 'failed';
   }
 
-  /** Posts a message. FI_EAGAIN: not connected yet, no credit, or too much is under way. */
-  postMessage(header: MessageHeader, buffer: FiBuffer, context: unknown): FiErrno | undefined {
-    const refusal = this.#refusal(true, this.#sendSlots.hasFree);
-    if (refusal !== undefined) return refusal;
-    const slot = this.#sendSlots.take();
-    writeMessageHeader(header, this.#sendSlots.bytes(slot));
-    const eager = buffer.kind === 'host';
-    if (eager) {
-      this.#sendSlots.bytes(slot).set(buffer.bytes, MESSAGE_HEADER_BYTES);
-    }
-    const own = MESSAGE_HEADER_BYTES + (eager ? header.length : 0);
-    const sg_list = [this.#sendSlots.sge(slot, own)];
-    if (!eager) {
-      const { mr, address, length } = buffer;
-      sg_list.push({ lkey: lkeyOf(mr), address, length });
-    }
-    const operation = new SendOperation({ kind: 'send', context, length: 0, slot });
-    const error = this.#post(operation, { opcode: 'IBV_WR_SEND', sg_list });
-    if (error !== undefined) this.#sendSlots.give(slot);
-    return error;
+  /** A message waits for room among the unexpected ones. */
+  get isHeldUp(): boolean {
+    return this.#inbound.isHeldUp;
   }
 
-  /** Posts a write or read. FI_EAGAIN as for messages; a credit is needed for data only. */
-  postRma(operation: SendOperation, wr: RmaWr): FiErrno | undefined {
-    const refusal = this.#refusal(wr.opcode === 'IBV_WR_RDMA_WRITE_WITH_IMM', true);
-    return refusal ?? this.#post(operation, wr);
+  /** Number of the next message to the peer. */
+  get sequence(): number {
+    return this.#messages.sequence;
   }
 
-  /** Passes on what has completed, as far as there is room. */
+  /** FI_EAGAIN: not connected, no credit, too much under way, or it has to wait for its fence. */
+  postMessage(message: OutgoingMessage, isFenced: boolean): FiErrno | undefined {
+    return this.#fence(isFenced) ?? this.#messages.post(message);
+  }
+
+  /** Posts an RMA operation or an atomic; FI_EAGAIN as for messages. */
+  post(operation: SendOperation, isFenced: boolean): FiErrno | undefined {
+    return this.#fence(isFenced) ?? this.#outbound.post(operation);
+  }
+
+  /** Posts the read of a long message, as soon as that is possible. */
+  fetch(operation: SendOperation): void {
+    this.#fetches.push(operation);
+    this.#postOwed();
+  }
+
+  /** Tells the peer how its message ended here, as soon as that is possible. */
+  acknowledge(sequence: number, outcome: AckOutcome): void {
+    if (this.#acks.length === AWAITED_MAX) this.#violated();
+    else this.#acks.push({ sequence, outcome });
+    this.#postOwed();
+  }
+
+  /** Passes on what has completed, as far as there is room, and posts what is owed. */
   progress(): void {
     if (this.#state === 'closed') return;
-    this.#passOnSends(this.#owner.cq.room);
-    this.#passOnReceives();
+    this.#outbound.progress();
+    this.#inbound.progress();
+    this.#postOwed();
     this.#settleFailure();
-  }
-
-  /** Whether a message waits for room among the unexpected ones. */
-  get isHeldUp(): boolean {
-    return this.#held !== undefined;
   }
 
   /** Ends every operation with FI_ECANCELED, then closes. */
   cancel(): void {
-    ibv_modify_qp(this.#qp, { qp_state: 'IBV_QPS_ERR' });
-    this.#passOnSends(SEND_DEPTH);
+    this.#outbound.cancel();
+    this.#messages.fail(outcomeOf('IBV_WC_WR_FLUSH_ERR'));
+    this.#endFetches('IBV_WC_WR_FLUSH_ERR');
     this.close();
   }
 
   /** Operations vanish; no buffer is touched and no frame accepted from here on. */
   close(): void {
     this.#state = 'closed';
-    this.#cm.close();
-    closeQueuePair(this.#qp);
-    this.#sendSlots.close();
-    this.#receiveSlots.close();
+    this.#outbound.close();
+    this.#inbound.close();
+    this.#messages.close();
+    this.#fetches.length = 0;
+    this.#acks.length = 0;
   }
 
-  #refusal(needsCredit: boolean, hasSlot: boolean): FiErrno | undefined {
-    if (this.error !== undefined) return this.error;
-    const { credits } = this.#qp.requester;
-    const lacksCredit = needsCredit && credits.available <= 0;
-    const connected = this.#cm.state === 'connected';
-    if (connected && !lacksCredit && hasSlot && this.#pending < SEND_DEPTH) return undefined;
-    if (connected && lacksCredit) credits.want();
-    this.#turnedAway = true;
-    return 'FI_EAGAIN';
+  /** FI_EAGAIN while something before it, to this peer, has not completed. */
+  #fence(isFenced: boolean): FiErrno | undefined {
+    if (!isFenced || this.error !== undefined) return undefined;
+    const isIdle = this.#outbound.isIdle && this.#messages.isIdle;
+    return isIdle ? undefined : this.#outbound.turnAway();
   }
 
-  #post(operation: SendOperation, wr: RmaWr): FiErrno | undefined {
-    const errno = ibv_post_send(this.#qp, { ...wr, wr_id: operation, send_flags: SIGNALED });
-    if (errno !== undefined) return FI_ERRNO_OF_ERRNO[errno];
-    this.#pending++;
-    return undefined;
-  }
-
-  #passOnSends(limit: number): void {
-    const completions = ibv_poll_cq(this.#qp.send_cq, limit);
-    assert(!isErrno(completions), 'Expected a queue as long as the send queue');
-    for (const wc of completions) {
-      const operation = wc.wr_id;
-      assert(operation instanceof SendOperation, 'Expected an operation of this connection');
-      if (operation.slot !== undefined) this.#sendSlots.give(operation.slot);
-      this.#pending--;
-      this.#owner.completed(operation, wc, this.address);
+  #postOwed(): void {
+    for (let next = this.#fetches[0]; next !== undefined; next = this.#fetches[0]) {
+      const error = this.#outbound.post(next);
+      if (error === 'FI_EAGAIN') break;
+      this.#fetches.shift();
+      if (error !== undefined) next.ended(this.#outbound.failure?.status ?? 'IBV_WC_LOC_QP_OP_ERR');
     }
-    if (completions.length > 0) this.#wake();
-  }
-
-  #passOnReceives(): void {
-    while (this.#owner.cq.room > 0) {
-      const wc = this.#held ?? this.#nextReceive();
-      if (wc === undefined) return;
-      this.#held = undefined;
-      if (!this.#passOnReceive(wc)) {
-        this.#held = wc;
-        return;
-      }
+    for (let next = this.#acks[0]; next !== undefined; next = this.#acks[0]) {
+      if (this.#messages.acknowledge(next.sequence, next.outcome) === 'FI_EAGAIN') return;
+      this.#acks.shift();
     }
-  }
-
-  #nextReceive(): IbvWc | undefined {
-    const completions = ibv_poll_cq(this.#qp.recv_cq, 1);
-    assert(!isErrno(completions), 'Expected a queue as long as the receive queue');
-    return completions[0];
-  }
-
-  /** False: the message has to wait. */
-  #passOnReceive(wc: IbvWc): boolean {
-    if (wc.status !== 'IBV_WC_SUCCESS') return true;
-    const slot = Number(wc.wr_id);
-    if (wc.opcode === 'IBV_WC_RECV_RDMA_WITH_IMM') {
-      this.#owner.remoteWriteData(wc.imm_data ?? 0, wc.byte_len, this.address);
-    } else if (!this.#passOnMessage(slot, wc.byte_len)) {
-      return false;
-    }
-    this.#postReceive(slot);
-    return true;
-  }
-
-  #passOnMessage(slot: number, length: number): boolean {
-    const bytes = this.#receiveSlots.bytes(slot, length);
-    const header = readMessageHeader(bytes);
-    if (header === undefined) {
-      // Not an endpoint that speaks this protocol: the connection is of no use.
-      this.#qp.fail('IBV_WC_REM_INV_REQ_ERR');
-      return true;
-    }
-    const { tagged, tag } = header;
-    const payload = bytes.subarray(MESSAGE_HEADER_BYTES);
-    return this.#owner.arrived({ source: this.address, tagged, tag, payload });
   }
 
   /** The peer is lost, and everything that came before has been passed on. */
   #settleFailure(): void {
-    const { failure } = this.#qp;
-    if (this.#state !== 'open' || failure === undefined) return;
-    if (this.#held !== undefined || this.#qp.send_cq.length + this.#qp.recv_cq.length > 0) return;
+    const { failure } = this.#outbound;
+    if (this.#state !== 'open' || failure === undefined || !this.#inbound.isEmpty) return;
     this.#state = 'failed';
-    this.#owner.failed(this.address, failure, fiErrnoOfStatus(failure) ?? 'FI_EOTHER');
+    const outcome = { err: failure.error, prov_errno: failure.status };
+    this.#messages.fail(outcome);
+    this.#endFetches(failure.status);
+    this.#owner.failed(this.address, outcome);
     this.#owner.wake();
   }
 
-  #wake(): void {
-    if (!this.#turnedAway) return;
-    this.#turnedAway = false;
-    this.#owner.wake();
+  /** The peer does not keep to the protocol. */
+  #violated(): void {
+    this.#outbound.fail('IBV_WC_REM_INV_REQ_ERR', 'FI_ECONNABORTED');
+    this.#progressSoon.request();
   }
 
-  #onQpEvent(event: IbvQpEvent): void {
-    if (event !== 'fatal') this.#wake();
-    else this.#owner.domain.nic.scheduler.soon(() => this.progress());
+  #endFetches(status: IbvWcStatus): void {
+    for (const fetch of this.#fetches.splice(0)) fetch.ended(status);
   }
+}
 
-  #postReceive(slot: number): void {
-    const sg_list = [this.#receiveSlots.sge(slot, SLOT_BYTES)];
-    const errno = ibv_post_recv(this.#qp, { wr_id: slot, sg_list });
-    assert(errno === undefined, `Expected room for ${RECV_DEPTH} receives but found ${errno}`);
-  }
+/** An endpoint's name has the service that peers post to; the one it posts from is the next. */
+export function outboundServiceOf(inboundService: number): number {
+  return psnAdd(inboundService, 1);
 }

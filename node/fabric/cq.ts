@@ -1,132 +1,77 @@
-/** Completion queues (`struct fid_cq`; fi_cq(3)), format TAGGED. First in, first out, errors too. */
+/** Completion queues (`struct fid_cq`; fi_cq(3)). */
+import { CQ_SIZE_MAX, FiCq, type FiCqInit, type FiWaitObject } from './completion-queue.ts';
 import type { FiDomain } from './domain.ts';
-import type { FiCompletion, FiCompletionError, Fid, FiErrno } from './fabric.ts';
+import type { FiAddr, FiCompletion, FiCompletionError, FiErrno } from './fabric.ts';
 
-/** Largest `size`. */
-export const CQ_SIZE_MAX = 65_536;
+export type { FiCq } from './completion-queue.ts';
 
-/** Who completes here and may have been held up by a full queue. */
-export interface CqUser {
-  /** There is room again. */
-  cqHasRoom(): void;
-}
+/** Wait objects that hlsim has no descriptor or lock for. */
+const WAIT_NOT_THERE: ReadonlySet<FiWaitObject> = new Set([
+  'FI_WAIT_FD',
+  'FI_WAIT_MUTEX_COND',
+  'FI_WAIT_YIELD',
+  'FI_WAIT_POLLFD',
+] as const);
 
-type Entry =
-  | { readonly user: CqUser; readonly completion: FiCompletion; readonly error?: undefined }
-  | { readonly user: CqUser; readonly completion?: undefined; readonly error: FiCompletionError };
-
-export interface FiCqInit {
-  /** Completions it holds before its endpoints are held up. */
-  readonly size: number;
-  /**
-   * Called from the event loop, outside of any fabric call, when entries have become available, and
-   * not again until a reader has emptied the queue.
-   */
-  readonly onCompletion: () => void;
-}
-
-export class FiCq implements Fid {
-  readonly fclass = 'FI_CLASS_CQ';
-  readonly users = new Set<CqUser>();
-  readonly #domain: FiDomain;
-  readonly #init: FiCqInit;
-  #entries: Entry[] = [];
-  #notified = false;
-  #closed = false;
-
-  constructor(domain: FiDomain, init: FiCqInit) {
-    this.#domain = domain;
-    this.#init = init;
-    domain.children.add(this);
-  }
-
-  /**
-   * How many completions endpoints may bring now. What is over before it could wait comes in any
-   * case: errors, and messages that were there before their receive.
-   */
-  get room(): number {
-    return Math.max(0, this.#init.size - this.#entries.length);
-  }
-
-  push(user: CqUser, completion: FiCompletion): void {
-    this.#append({ user, completion });
-  }
-
-  pushError(user: CqUser, error: FiCompletionError): void {
-    this.#append({ user, error });
-  }
-
-  /** Takes completions up to the first error. */
-  take(max: number): FiCompletion[] {
-    const wasFull = this.room === 0;
-    const taken: FiCompletion[] = [];
-    for (const { completion } of this.#entries) {
-      if (completion === undefined || taken.length === max) break;
-      taken.push(completion);
-    }
-    this.#entries.splice(0, taken.length);
-    this.#emptied(wasFull);
-    return taken;
-  }
-
-  get headError(): FiCompletionError | undefined {
-    return this.#entries[0]?.error;
-  }
-
-  takeError(): FiCompletionError | undefined {
-    const error = this.headError;
-    if (error === undefined) return undefined;
-    const wasFull = this.room === 0;
-    this.#entries.shift();
-    this.#emptied(wasFull);
-    return error;
-  }
-
-  /** Drops the entries of an endpoint that is gone. */
-  purge(user: CqUser): void {
-    this.#entries = this.#entries.filter((entry) => entry.user !== user);
-    this.#emptied(true);
-  }
-
-  close(): FiErrno | undefined {
-    if (this.users.size > 0) return 'FI_EBUSY';
-    this.#closed = true;
-    this.#entries = [];
-    this.#domain.children.delete(this);
-    return undefined;
-  }
-
-  #append(entry: Entry): void {
-    this.#entries.push(entry);
-    if (this.#notified) return;
-    this.#notified = true;
-    this.#domain.nic.scheduler.soon(() => {
-      if (!this.#closed && this.#entries.length > 0) this.#init.onCompletion();
-    });
-  }
-
-  #emptied(wasFull: boolean): void {
-    if (this.#entries.length === 0) this.#notified = false;
-    if (!wasFull || this.room === 0) return;
-    for (const user of this.users) user.cqHasRoom();
-  }
-}
-
-/** Opens a queue. FI_EINVAL: `size` is not in 1..CQ_SIZE_MAX. */
+/** Opens a queue. FI_EINVAL: `size` is not in 0..CQ_SIZE_MAX. FI_ENOSYS: such a wait object. */
 export function fi_cq_open(domain: FiDomain, init: FiCqInit): FiCq | FiErrno {
-  const { size } = init;
-  if (!Number.isInteger(size) || size < 1 || size > CQ_SIZE_MAX) return 'FI_EINVAL';
-  return new FiCq(domain, init);
+  const { size, wait_obj = 'FI_WAIT_UNSPEC' } = init;
+  if (!Number.isInteger(size) || size < 0 || size > CQ_SIZE_MAX) return 'FI_EINVAL';
+  return WAIT_NOT_THERE.has(wait_obj) ? 'FI_ENOSYS' : new FiCq(domain, init);
 }
 
-/** Up to `max` completions. FI_EAGAIN: there is none. FI_EAVAIL: an error is next, read that first. */
-export function fi_cq_read(cq: FiCq, max: number): FiCompletion[] | 'FI_EAGAIN' | 'FI_EAVAIL' {
+/**
+ * Up to `max` completions. FI_EAGAIN: there is none. FI_EAVAIL: an error is next, read that first.
+ * FI_EOVERRUN: entries have been lost (only with FI_RM_DISABLED).
+ */
+export function fi_cq_read(
+  cq: FiCq,
+  max: number,
+): FiCompletion[] | 'FI_EAGAIN' | 'FI_EAVAIL' | 'FI_EOVERRUN' {
   if (cq.headError !== undefined) return 'FI_EAVAIL';
   const completions = cq.take(max);
-  return completions.length === 0 ? 'FI_EAGAIN' : completions;
+  if (completions.length > 0) return completions;
+  return cq.state === 'overrun' ? 'FI_EOVERRUN' : 'FI_EAGAIN';
+}
+
+/** As fi_cq_read, with the addresses of the peers (capability FI_SOURCE). */
+export function fi_cq_readfrom(
+  cq: FiCq,
+  max: number,
+):
+  | { readonly completions: FiCompletion[]; readonly sources: FiAddr[] }
+  | 'FI_EAGAIN'
+  | 'FI_EAVAIL'
+  | 'FI_EOVERRUN' {
+  const completions = fi_cq_read(cq, max);
+  if (typeof completions === 'string') return completions;
+  return { completions, sources: completions.map(({ source }) => source) };
 }
 
 /** The error that is next. FI_EAGAIN: none is. */
 export function fi_cq_readerr(cq: FiCq): FiCompletionError | 'FI_EAGAIN' {
   return cq.takeError() ?? 'FI_EAGAIN';
+}
+
+/**
+ * As fi_cq_read, but waits for up to `timeoutMs` of the scheduler's time; then FI_EAGAIN.
+ * FI_ECANCELED: woken by fi_cq_signal, or the queue was closed. FI_EINVAL: opened with FI_WAIT_NONE.
+ */
+export async function fi_cq_sread(
+  cq: FiCq,
+  max: number,
+  timeoutMs: number,
+): Promise<FiCompletion[] | FiErrno> {
+  if (!cq.canWait) return 'FI_EINVAL';
+  const found = await cq.waiters.wait(timeoutMs, () => {
+    const read = fi_cq_read(cq, max);
+    if (read !== 'FI_EAGAIN') return read;
+    return cq.takeSignal() || cq.state === 'closed' ? 'FI_ECANCELED' : undefined;
+  });
+  return found ?? 'FI_EAGAIN';
+}
+
+/** Wakes one reader that waits in fi_cq_sread, or the next one that would. */
+export function fi_cq_signal(cq: FiCq): void {
+  cq.signal();
 }

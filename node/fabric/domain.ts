@@ -14,18 +14,26 @@ export class FiFabric implements Fid {
   readonly fclass = 'FI_CLASS_FABRIC';
   readonly info: FiInfo;
   readonly domains = new Set<FiDomain>();
+  /** Event queues. */
+  readonly queues = new Set<Fid>();
 
   constructor(info: FiInfo) {
     this.info = info;
   }
 
   close(): FiErrno | undefined {
-    return this.domains.size > 0 ? 'FI_EBUSY' : undefined;
+    return this.domains.size + this.queues.size > 0 ? 'FI_EBUSY' : undefined;
   }
 }
 
 /** In which order the objects of a domain go when its process ends: users before what they use. */
-const ABANDON_ORDER = ['FI_CLASS_EP', 'FI_CLASS_MR', 'FI_CLASS_CQ', 'FI_CLASS_AV'] as const;
+const ABANDON_ORDER = [
+  'FI_CLASS_EP',
+  'FI_CLASS_MR',
+  'FI_CLASS_CNTR',
+  'FI_CLASS_CQ',
+  'FI_CLASS_AV',
+] as const;
 
 /** One process's access to one NIC: an opened device and a protection domain. */
 export class FiDomain implements Fid {
@@ -34,7 +42,7 @@ export class FiDomain implements Fid {
   readonly nic: Nic;
   readonly context: IbvContext;
   readonly pd: IbvPd;
-  /** Address vectors, regions, completion queues and endpoints that are open. */
+  /** Address vectors, regions, completion queues, counters and endpoints that are open. */
   readonly children = new Set<Fid>();
   readonly #releaseExitHook: () => void;
 

@@ -1,29 +1,33 @@
-/** The endpoint itself: its connections, its receives, and what completes. */
-import { assert, defined } from '../../common/assert.ts';
-import { type CmPeer, type CmService, cm_open_service } from '../verbs/cm.ts';
+/** The endpoint itself: its state, what is bound to it, and its connections. */
+import { assert } from '../../common/assert.ts';
+import type { CmPeer } from '../verbs/cm.ts';
 import { NIC_LIMITS } from '../verbs/limits.ts';
-import type { IbvQpCounters } from '../verbs/qp-attributes.ts';
-import type { IbvWc } from '../verbs/wc.ts';
 import type { AvUser, FiAv } from './av.ts';
-import { Connection, type ConnectionOwner } from './connection.ts';
-import type { CqUser, FiCq } from './cq.ts';
+import type { CounterEvent, FiCntr } from './cntr.ts';
+import {
+  type Completing,
+  CompletionPort,
+  type CqBindFlag,
+  type Direction,
+} from './completion-port.ts';
+import type { CqUser, FiCq } from './completion-queue.ts';
+import { Connection, type ConnectionOwner, outboundServiceOf } from './connection.ts';
 import type { FiDomain } from './domain.ts';
 import { encodeEndpointName } from './endpoint-name.ts';
-import { fiErrnoOfStatus } from './error-map.ts';
-import {
-  FI_ADDR_UNSPEC,
-  type FiAddr,
-  type FiBuffer,
-  type FiCompletion,
-  type Fid,
-  type FiEndpointCounters,
-  type FiErrno,
-  type FiMrBuffer,
-} from './fabric.ts';
-import { type ArrivedMessage, MatchQueue, type PostedReceive } from './match-queue.ts';
-import { EAGER_BYTES } from './message-header.ts';
-import { lkeyOf } from './mr.ts';
-import { SendOperation } from './send-operation.ts';
+import type { FiEq } from './eq.ts';
+import type { FiAddr, Fid, FiEndpointCounters, FiErrno } from './fabric.ts';
+import type { FiFlag } from './flags.ts';
+import { HostRegions } from './host-region.ts';
+import type { FiInfo } from './info-types.ts';
+import type { IncomingMessage } from './message-stream.ts';
+import { EndpointOptions } from './options.ts';
+import type { Outcome } from './outcome.ts';
+import { bufferLength, type OutgoingMessage } from './outgoing-messages.ts';
+import { openPeerService, type PeerService, peerKey } from './peer-service.ts';
+import { Receiver, type ReceiverOwner } from './receiver.ts';
+import type { SendOperation } from './send-operation.ts';
+import { SoonOnce } from './soon-once.ts';
+import { sumOfTraffic } from './traffic.ts';
 
 export interface FiEndpointInit {
   /** Of the communicator: peers of another epoch cannot connect, and their frames are refused. */
@@ -35,70 +39,74 @@ export interface FiEndpointInit {
   readonly onProgress?: () => void;
 }
 
-export interface RmaRequest {
-  readonly kind: 'write' | 'read';
-  readonly local: FiMrBuffer;
-  readonly remote: { readonly dest: FiAddr; readonly remoteAddress: number; readonly key: bigint };
-  readonly context: unknown;
-  /** Immediate data, 32 bit. */
-  readonly data?: number;
+/** What every transmit call says about its operation. */
+export interface Transmit {
+  readonly dest: FiAddr;
+  readonly flags: readonly FiFlag[];
 }
 
-/** Largest key of verbs. */
-const RKEY_MAX = 0xffff_ffffn;
-
-const NO_DETAILS: Omit<FiCompletion, 'kind' | 'context' | 'source'> = {
-  length: 0,
-  tag: 0n,
-  data: 0,
-};
-
-export class FiEndpoint implements Fid, CqUser, AvUser, ConnectionOwner {
+export class FiEndpoint implements Fid, CqUser, AvUser, ConnectionOwner, ReceiverOwner {
   readonly fclass = 'FI_CLASS_EP';
   readonly domain: FiDomain;
-  readonly service: CmService;
-  readonly #init: FiEndpointInit;
-  readonly #receives = new MatchQueue();
+  readonly epoch: number;
+  readonly isManaged: boolean;
+  readonly services: { readonly inbound: PeerService; readonly outbound: PeerService };
+  readonly options = new EndpointOptions();
+  /** Host memory of single operations under way. */
+  readonly regions: HostRegions;
+  readonly receiver: Receiver;
+  /** Flags of calls that take none. */
+  readonly defaults: { readonly transmit: readonly FiFlag[]; readonly receive: readonly FiFlag[] };
+  readonly #wakeSoon: SoonOnce;
+  readonly #progressSoon: SoonOnce;
+  readonly #port: CompletionPort;
   readonly #connections = new Map<FiAddr, Connection>();
-  /** Counters of connections that are gone. */
-  readonly #past: IbvQpCounters[] = [];
+  /** Number of the next message to a peer that was taken out, should it come back. */
+  readonly #sequences = new Map<string, number>();
+  /** Traffic of connections that are gone. */
+  readonly #past: FiEndpointCounters[] = [];
   #state: 'disabled' | 'enabled' | 'closed' = 'disabled';
   #av: FiAv | undefined;
-  #cq: FiCq | undefined;
-  #wakeScheduled = false;
-  #progressScheduled = false;
+  #eq: FiEq | undefined;
 
-  constructor(domain: FiDomain, init: FiEndpointInit) {
+  constructor(domain: FiDomain, info: FiInfo, { epoch, onProgress }: FiEndpointInit) {
     this.domain = domain;
-    this.#init = init;
-    this.service = cm_open_service(domain.context, init.epoch);
+    this.epoch = epoch;
+    const { scheduler } = domain.nic;
+    this.#wakeSoon = new SoonOnce(scheduler, () => {
+      if (this.#state === 'enabled') onProgress?.();
+    });
+    this.#progressSoon = new SoonOnce(scheduler, () => this.#progress());
+    this.isManaged = info.domain_attr.resource_mgmt !== 'FI_RM_DISABLED';
+    this.defaults = {
+      transmit: info.tx_attr?.op_flags ?? [],
+      receive: info.rx_attr?.op_flags ?? [],
+    };
+    const inbound = openPeerService(domain.context, epoch);
+    const outbound = openPeerService(domain.context, epoch);
+    assert(
+      outbound.id === outboundServiceOf(inbound.id),
+      'Expected two services in a row to have numbers in a row',
+    );
+    this.services = { inbound, outbound };
+    this.#port = new CompletionPort(this, this.isManaged);
+    this.regions = new HostRegions(domain);
+    this.receiver = new Receiver(this);
     domain.children.add(this);
   }
 
   get name(): Uint8Array {
     const { nodeId, address } = this.domain.nic.transport;
-    return encodeEndpointName({ nodeId, address, serviceId: this.service.id });
+    return encodeEndpointName({ nodeId, address, serviceId: this.services.inbound.id });
   }
 
-  get cq(): FiCq {
-    return defined(this.#cq, 'a completion queue');
+  get isEnabled(): boolean {
+    return this.#state === 'enabled';
   }
 
   get counters(): FiEndpointCounters {
-    const sum: FiEndpointCounters = {
-      rmaBytesSent: 0,
-      rmaBytesReceived: 0,
-      messageBytesSent: 0,
-      messageBytesReceived: 0,
-    };
-    const present = [...this.#connections.values()].map(({ counters }) => counters);
-    for (const counters of [...this.#past, ...present]) {
-      sum.rmaBytesSent += counters.writeBytesSent + counters.readBytesSent;
-      sum.rmaBytesReceived += counters.writeBytesReceived + counters.readBytesReceived;
-      sum.messageBytesSent += counters.sendBytesSent;
-      sum.messageBytesReceived += counters.sendBytesReceived;
-    }
-    return sum;
+    const present = [...this.#connections.values()].flatMap(({ counters }) => counters);
+    return sumOfTraffic(present, this.#past);
   }
 
   bindAv(av: FiAv): FiErrno | undefined {
@@ -108,17 +116,25 @@ export class FiEndpoint implements Fid, CqUser, AvUser, ConnectionOwner {
     return undefined;
   }
 
-  bindCq(cq: FiCq): FiErrno | undefined {
-    if (this.#state !== 'disabled' || this.#cq !== undefined) return 'FI_EOPBADSTATE';
-    this.#cq = cq;
-    cq.users.add(this);
+  bindCq(cq: FiCq, flags: readonly CqBindFlag[]): FiErrno | undefined {
+    return this.#state === 'disabled' ? this.#port.bindCq(cq, flags) : 'FI_EOPBADSTATE';
+  }
+
+  bindCounter(counter: FiCntr, events: readonly CounterEvent[]): FiErrno | undefined {
+    return this.#state === 'disabled' ? this.#port.bindCounter(counter, events) : 'FI_EOPBADSTATE';
+  }
+
+  bindEq(eq: FiEq): FiErrno | undefined {
+    if (this.#state !== 'disabled' || this.#eq !== undefined) return 'FI_EOPBADSTATE';
+    this.#eq = eq;
+    eq.users.add(this);
     return undefined;
   }
 
   enable(): FiErrno | undefined {
     if (this.#state !== 'disabled') return 'FI_EOPBADSTATE';
     if (this.#av === undefined) return 'FI_ENOAV';
-    if (this.#cq === undefined) return 'FI_ENOCQ';
+    if (!this.#port.isComplete) return 'FI_ENOCQ';
     this.#state = 'enabled';
     for (const [address, peer] of this.#av.peers()) this.peerInserted(address, peer);
     return undefined;
@@ -126,113 +142,84 @@ export class FiEndpoint implements Fid, CqUser, AvUser, ConnectionOwner {
 
   peerInserted(address: FiAddr, peer: CmPeer): void {
     if (this.#state !== 'enabled') return;
-    this.#connections.set(address, new Connection({ owner: this, address, peer }));
+    const firstSequence = this.#sequences.get(peerKey(peer)) ?? 0;
+    this.#sequences.delete(peerKey(peer));
+    const connection = new Connection({ owner: this, address, peer, firstSequence });
+    this.#connections.set(address, connection);
   }
 
   peerRemoved(address: FiAddr): void {
     const connection = this.#connections.get(address);
     if (connection === undefined) return;
-    this.#connections.delete(address);
     connection.cancel();
-    this.#past.push({ ...connection.counters });
-    this.failed(address, 'IBV_WC_WR_FLUSH_ERR', 'FI_ECANCELED');
-    this.#receives.forget(address);
+    this.#connections.delete(address);
+    this.#sequences.set(peerKey(connection.peer), connection.sequence);
+    this.#past.push(sumOfTraffic(connection.counters));
+    this.receiver.lost(address, { err: 'FI_ECANCELED', prov_errno: 'IBV_WC_WR_FLUSH_ERR' });
+    this.receiver.forget(address);
   }
 
-  send(
-    { tagged, tag }: { readonly tagged: boolean; readonly tag: bigint },
-    buffer: FiBuffer,
-    dest: FiAddr,
-    context: unknown,
-  ): FiErrno | undefined {
+  connection(peer: FiAddr): Connection | undefined {
+    return this.#connections.get(peer);
+  }
+
+  sendMessage(message: OutgoingMessage, { dest, flags }: Transmit): FiErrno | undefined {
     const connection = this.#connectionTo(dest);
     if (typeof connection === 'string') return connection;
-    const length = buffer.kind === 'host' ? buffer.bytes.byteLength : buffer.length;
-    if (length > EAGER_BYTES) return 'FI_EMSGSIZE';
-    const header = { tagged, tag: BigInt.asUintN(64, tag), length };
-    return connection.postMessage(header, buffer, context);
+    if (bufferLength(message.buffer) > NIC_LIMITS.max_msg_sz) return 'FI_EMSGSIZE';
+    return connection.postMessage(message, flags.includes('FI_FENCE'));
   }
 
-  rma({ kind, local, remote, context, data }: RmaRequest): FiErrno | undefined {
-    const connection = this.#connectionTo(remote.dest);
+  post(operation: SendOperation, { dest, flags }: Transmit): FiErrno | undefined {
+    const connection = this.#connectionTo(dest);
     if (typeof connection === 'string') return connection;
-    if (remote.key < 0n || remote.key > RKEY_MAX) return 'FI_EINVAL';
-    if (local.length > NIC_LIMITS.max_msg_sz) return 'FI_EMSGSIZE';
-    const writeOpcode = data === undefined ? 'IBV_WR_RDMA_WRITE' : 'IBV_WR_RDMA_WRITE_WITH_IMM';
-    return connection.postRma(new SendOperation({ kind, context, length: local.length }), {
-      opcode: kind === 'read' ? 'IBV_WR_RDMA_READ' : writeOpcode,
-      sg_list: [{ lkey: lkeyOf(local.mr), address: local.address, length: local.length }],
-      remote_addr: remote.remoteAddress,
-      rkey: Number(remote.key),
-      ...(data === undefined ? {} : { imm_data: data }),
-    });
+    return connection.post(operation, flags.includes('FI_FENCE'));
   }
 
-  receive(receive: PostedReceive): FiErrno | undefined {
-    if (this.#state !== 'enabled') return 'FI_EOPBADSTATE';
-    if (this.#receives.isFull) return 'FI_EAGAIN';
-    const { source } = receive;
-    const connection = source === FI_ADDR_UNSPEC ? undefined : this.#connectionTo(source);
-    if (typeof connection === 'string') return connection;
-    const message = this.#receives.take(receive);
-    if (message !== undefined) this.#deliver(message, receive);
-    else if (connection?.isLost) return connection.error;
-    else this.#receives.post(receive);
-    if (this.#isHeldUp()) this.#progressSoon();
-    return undefined;
+  /** Whether an operation with these flags asks for an entry in the queue. */
+  isReported(direction: Direction, flags: readonly FiFlag[]): boolean {
+    return flags.includes('FI_COMPLETION') || !this.#port.isSelective(direction);
   }
 
-  cancel(context: unknown): void {
-    const receive = this.#receives.cancel(context);
-    if (receive === undefined) return;
-    this.#failReceive(receive, 'FI_ECANCELED', '');
+  complete(completing: Completing, outcome: Outcome): void {
+    assert(this.#state !== 'closed', 'Expected no completion of a closed endpoint');
+    this.#port.complete(completing, outcome);
   }
 
-  completed(operation: SendOperation, wc: IbvWc, peer: FiAddr): void {
-    const { kind, context, length } = operation;
-    const err = fiErrnoOfStatus(wc.status);
-    if (err === undefined) {
-      this.cq.push(this, { ...NO_DETAILS, kind, context, length, source: peer });
-    } else {
-      this.cq.pushError(this, { kind, context, err, prov_errno: wc.status, olen: 0, peer });
-    }
+  room(direction: Direction): number {
+    return this.#port.room(direction);
   }
 
-  remoteWriteData(data: number, length: number, source: FiAddr): void {
-    const kind = 'remoteWriteData';
-    this.cq.push(this, { ...NO_DETAILS, kind, context: undefined, data, length, source });
+  remoteWriteData(data: number, length: number, peer: FiAddr): void {
+    const fields = { kind: 'remoteWriteData', context: undefined, isReported: true } as const;
+    this.complete({ ...fields, data, length, peer }, undefined);
   }
 
-  arrived(message: ArrivedMessage): boolean {
-    const receive = this.#receives.receiveFor(message);
-    if (receive !== undefined) {
-      this.#deliver(message, receive);
-      return true;
-    }
-    if (!this.#receives.hasRoomForUnexpected) return false;
-    // The payload lies in a slot that is about to be posted again.
-    this.#receives.keep({ ...message, payload: message.payload.slice() });
-    return true;
+  arrived(message: IncomingMessage, peer: FiAddr): boolean {
+    return this.receiver.arrived(message, peer);
   }
 
-  /** A peer is lost: receives that wait for it alone will never complete. */
-  failed(peer: FiAddr, status: string, error: FiErrno): void {
-    for (const receive of this.#receives.cancelFrom(peer)) {
-      this.#failReceive(receive, error, status);
-    }
+  failed(peer: FiAddr, outcome: NonNullable<Outcome>): void {
+    this.receiver.lost(peer, outcome);
+    const { err, prov_errno } = outcome;
+    this.#eq?.pushError({ fid: this, err, prov_errno, data: peer });
   }
 
   wake(): void {
-    if (this.#wakeScheduled) return;
-    this.#wakeScheduled = true;
-    this.domain.nic.scheduler.soon(() => {
-      this.#wakeScheduled = false;
-      if (this.#state === 'enabled') this.#init.onProgress?.();
-    });
+    this.#wakeSoon.request();
+  }
+
+  /** A receive was posted: messages that waited for room may go on. */
+  receivePosted(): void {
+    for (const connection of this.#connections.values()) {
+      if (!connection.isHeldUp) continue;
+      this.#progressSoon.request();
+      return;
+    }
   }
 
   cqHasRoom(): void {
-    this.#progressSoon();
+    this.#progressSoon.request();
   }
 
   /** Idempotent. */
@@ -241,13 +228,16 @@ export class FiEndpoint implements Fid, CqUser, AvUser, ConnectionOwner {
     this.#state = 'closed';
     for (const connection of this.#connections.values()) {
       connection.close();
-      this.#past.push({ ...connection.counters });
+      this.#past.push(sumOfTraffic(connection.counters));
     }
     this.#connections.clear();
-    this.service.close();
-    this.#cq?.purge(this);
-    this.#cq?.users.delete(this);
+    this.receiver.close();
+    this.regions.close();
+    this.services.inbound.close();
+    this.services.outbound.close();
+    this.#port.close();
     this.#av?.users.delete(this);
+    this.#eq?.users.delete(this);
     this.domain.children.delete(this);
   }
 
@@ -256,36 +246,8 @@ export class FiEndpoint implements Fid, CqUser, AvUser, ConnectionOwner {
     return this.#connections.get(dest) ?? 'FI_EINVAL';
   }
 
-  #deliver({ payload, tag, source }: ArrivedMessage, { bytes, context }: PostedReceive): void {
-    const length = Math.min(payload.byteLength, bytes.byteLength);
-    bytes.set(payload.subarray(0, length));
-    const olen = payload.byteLength - length;
-    const kind = 'recv';
-    if (olen > 0) {
-      const err = 'FI_ETRUNC';
-      this.cq.pushError(this, { kind, context, err, prov_errno: '', olen, peer: source });
-    } else {
-      this.cq.push(this, { ...NO_DETAILS, kind, context, length, tag, source });
-    }
-  }
-
-  #failReceive({ context, source }: PostedReceive, err: FiErrno, prov_errno: string): void {
-    assert(this.#state !== 'closed', 'Expected no completion of a closed endpoint');
-    this.cq.pushError(this, { kind: 'recv', context, err, prov_errno, olen: 0, peer: source });
-  }
-
-  #isHeldUp(): boolean {
-    for (const connection of this.#connections.values()) if (connection.isHeldUp) return true;
-    return false;
-  }
-
-  #progressSoon(): void {
-    if (this.#progressScheduled) return;
-    this.#progressScheduled = true;
-    this.domain.nic.scheduler.soon(() => {
-      this.#progressScheduled = false;
-      if (this.#state !== 'enabled') return;
-      for (const connection of [...this.#connections.values()]) connection.progress();
-    });
+  #progress(): void {
+    if (this.#state !== 'enabled') return;
+    for (const connection of [...this.#connections.values()]) connection.progress();
   }
 }

@@ -1,25 +1,46 @@
-/** An operation that was posted to a queue pair: what its completion will say. */
-import type { FiCompletionKind } from './fabric.ts';
+/** An operation that was posted to a queue pair: its requests, and what its completion will say. */
+import type { IbvWcStatus } from '../verbs/wc.ts';
+import type { IbvSendWr } from '../verbs/work-request.ts';
+
+/** A request without what the connection adds. */
+export type PlainWr = Omit<IbvSendWr, 'wr_id' | 'send_flags'>;
+
+/**
+ * `harmless`: as often as one likes, a read. `numbered`: a message; a peer that remembers its number
+ * drops it the second time. `never`: a write or an atomic.
+ */
+export type Repeat = 'harmless' | 'numbered' | 'never';
 
 export interface SendOperationInit {
-  readonly kind: FiCompletionKind;
-  readonly context: unknown;
-  /** `length` of its completion. */
-  readonly length: number;
-  /** The bounce slot that it occupies. */
-  readonly slot?: number;
+  /** In order. They complete together. */
+  readonly requests: readonly PlainWr[];
+  /** Whether it may be posted anew if the peer may have executed it already. */
+  readonly repeat: Repeat;
+  /** Called once, with IBV_WC_SUCCESS or what went wrong. Not called if the endpoint closes first. */
+  readonly ended: (status: IbvWcStatus) => void;
 }
 
 export class SendOperation {
-  readonly kind: FiCompletionKind;
-  readonly context: unknown;
-  readonly length: number;
-  readonly slot: number | undefined;
+  readonly requests: readonly PlainWr[];
+  readonly repeat: Repeat;
+  readonly ended: (status: IbvWcStatus) => void;
+  /** Requests under way. */
+  remaining = 0;
+  /** The first failure among its requests that is not a flush; else the flush. */
+  status: IbvWcStatus = 'IBV_WC_SUCCESS';
+  /** Payload bytes that its queue pair sends, from the start to the end of this operation. */
+  endByte = 0;
 
-  constructor({ kind, context, length, slot }: SendOperationInit) {
-    this.kind = kind;
-    this.context = context;
-    this.length = length;
-    this.slot = slot;
+  constructor({ requests, repeat, ended }: SendOperationInit) {
+    this.requests = requests;
+    this.repeat = repeat;
+    this.ended = ended;
+  }
+
+  /** Notes how one of its requests ended. */
+  note(status: IbvWcStatus): void {
+    this.remaining--;
+    const isNews = this.status === 'IBV_WC_SUCCESS' || this.status === 'IBV_WC_WR_FLUSH_ERR';
+    if (isNews && status !== 'IBV_WC_SUCCESS') this.status = status;
   }
 }

@@ -22,8 +22,9 @@ import type { FiAddr, FiErrno } from '../fabric/fabric.ts';
 import type { OperationCall } from './control-message.ts';
 import type { DeviceSession } from './device-session.ts';
 import type { EngineObserver } from './events.ts';
-import { Exchange, type PeerSlots } from './exchange.ts';
+import { Exchange, type FlushPlace, type PeerSlots } from './exchange.ts';
 import { fabricFailure, type HcclFailure, hcclError } from './failure.ts';
+import { FLUSH_READ_BYTES } from './flush.ts';
 import type { HcclAsyncError, HcclCommCounters } from './hccl.ts';
 import type { CommKey, JobServices, LostHost } from './job-services.ts';
 import type { SlotPool } from './memory-map.ts';
@@ -62,6 +63,7 @@ export interface CommunicatorPort {
 /** What a rank has once the rendezvous is done. */
 export interface CommunicatorWiring {
   readonly slots: SlotPool | undefined;
+  readonly flush: FlushPlace | undefined;
   readonly addresses: ReadonlyMap<Rank, FiAddr>;
   readonly peerSlots: ReadonlyMap<Rank, PeerSlots>;
   /** Host of every rank, for the coordinator's verdicts. */
@@ -112,11 +114,15 @@ export class Communicator {
 
   counters(): HcclCommCounters {
     const traffic = this.#port && fi_ep_counters(this.#port.endpoint);
+    const { flushes = 0, postsTurnedAway = 0 } = this.#exchange ?? {};
+    const flushed = flushes * FLUSH_READ_BYTES;
     return {
-      payloadBytesSent: traffic?.rmaBytesSent ?? 0,
-      payloadBytesReceived: traffic?.rmaBytesReceived ?? 0,
+      payloadBytesSent: (traffic?.rmaBytesSent ?? 0) - flushed,
+      payloadBytesReceived: (traffic?.rmaBytesReceived ?? 0) - flushed,
       controlBytesSent: traffic?.messageBytesSent ?? 0,
       collectives: this.#completed,
+      postsTurnedAway,
+      flushes,
     };
   }
 
@@ -232,9 +238,18 @@ export class Communicator {
     this.abort({ result: 'hcclInvalidUsage', message: 'The communicator was destroyed' });
   }
 
-  /** Ends at once, without a word to anybody. */
-  abort(failure: HcclFailure): void {
+  /**
+   * Ends at once. `told`: the coordinator hears of it, and with it the other ranks, which would wait for
+   * this one in vain; `silent`: they know, or will hear it from somebody else.
+   */
+  abort(failure: HcclFailure, word: 'told' | 'silent' = 'silent'): void {
     if (this.#state === 'closed') return;
+    const isAlive = this.#state === 'connecting' || this.#state === 'operational';
+    if (word === 'told' && isAlive) {
+      const { services, key, rank } = this.init;
+      const message = `Rank ${rank} aborted its communicator`;
+      services.reportCommunicatorFailure(key, rank, { ...failure, message });
+    }
     const reason = this.#failure ?? failure;
     this.#failure = reason;
     this.#stop();

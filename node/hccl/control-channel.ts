@@ -5,8 +5,9 @@
 
 import type { Rank } from '../../collectives/schedule.ts';
 import { assert } from '../../common/assert.ts';
-import { type FiEndpoint, fi_trecv, fi_tsend } from '../fabric/endpoint.ts';
+import type { FiEndpoint } from '../fabric/endpoint.ts';
 import { type FiAddr, type FiErrno, isFiErrno } from '../fabric/fabric.ts';
+import { fi_trecv, fi_tsend } from '../fabric/tagged.ts';
 import {
   CONTROL_BYTES_MAX,
   CONTROL_SOURCE_ANY,
@@ -44,10 +45,16 @@ export class ControlChannel {
   readonly #init: ControlChannelInit;
   readonly #queues = new Map<Rank, Uint8Array[]>();
   #unacknowledged = 0;
+  #turnedAway = 0;
 
   constructor(init: ControlChannelInit) {
     this.#init = init;
     for (const rank of init.addresses.keys()) this.#queues.set(rank, []);
+  }
+
+  /** Posts that were answered FI_EAGAIN. */
+  get turnedAway(): number {
+    return this.#turnedAway;
   }
 
   /** Posts the receives. */
@@ -127,7 +134,10 @@ export class ControlChannel {
         CONTROL_TAG,
         context,
       );
-      if (error === 'FI_EAGAIN') return;
+      if (error === 'FI_EAGAIN') {
+        this.#turnedAway++;
+        return;
+      }
       queue.shift();
       if (error !== undefined && isFiErrno(error)) {
         this.#init.failed(peer, error);

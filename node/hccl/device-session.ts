@@ -134,7 +134,7 @@ export class DeviceSession {
   async release(address: number): Promise<void> {
     const { channel } = this.#init;
     const { handle } = await hlthunk_device_memory_lookup(channel, this.fd, address);
-    this.drop(address);
+    await this.drop(address);
     await hlthunk_memory_unmap(channel, this.fd, address);
     await hlthunk_device_memory_free(channel, this.fd, handle);
   }
@@ -159,8 +159,11 @@ export class DeviceSession {
     if (registration !== undefined) registration.users--;
   }
 
-  /** Drops the registration of the allocation that contains `address`, if there is one. */
-  drop(address: number): void {
+  /**
+   * Drops the registration of the allocation that contains `address`, if there is one; resolves when it
+   * holds the allocation no more.
+   */
+  async drop(address: number): Promise<void> {
     const registration = this.#covering(address);
     if (registration === undefined) return;
     if (registration.users > 0) {
@@ -171,6 +174,7 @@ export class DeviceSession {
     }
     this.#registrations.delete(registration.address);
     fi_close(registration.mr);
+    await registration.mr.released;
   }
 
   /** Launches device work; `done` or `failed` follows, never at once. */
@@ -193,11 +197,13 @@ export class DeviceSession {
   }
 
   /** Closes registrations and the domain. Endpoints must be closed before. */
-  close(): void {
+  async close(): Promise<void> {
     this.#state = 'closed';
-    for (const { mr } of this.#registrations.values()) fi_close(mr);
+    const regions = [...this.#registrations.values()].map(({ mr }) => mr);
+    for (const mr of regions) fi_close(mr);
     this.#registrations.clear();
     fi_close(this.domain);
+    await Promise.all(regions.map(({ released }) => released));
   }
 
   /** Submits what is queued, in one command submission at a time, until nothing is left. */
@@ -270,6 +276,12 @@ export class DeviceSession {
     return made;
   }
 
+  #checkOpen(): void {
+    if (this.#state === 'open') return;
+    const message = 'Expected a device that HCCL uses but its last communicator has gone';
+    throw hcclError({ result: 'hcclInvalidUsage', message });
+  }
+
   /** The chain of the thread: export as dma-buf, register the fd, let the fd go. */
   async #register(address: number): Promise<Registration> {
     const { channel } = this.#init;
@@ -283,11 +295,8 @@ export class DeviceSession {
       DMABUF_FLAGS,
     );
     try {
-      if (this.#state === 'closed') {
-        const message = 'Expected a device that HCCL uses but its last communicator has gone';
-        throw hcclError({ result: 'hcclInvalidUsage', message });
-      }
-      const mr = fi_mr_regattr(
+      this.#checkOpen();
+      const mr = await fi_mr_regattr(
         this.domain,
         {
           dmabuf: { fd: dmabufFd, offset: 0, len: size, base_addr: address },
@@ -305,6 +314,12 @@ export class DeviceSession {
       );
       if (isFiErrno(mr))
         throw hcclError(fabricFailure(`Registering device memory at ${hex(address)}`, mr));
+      try {
+        this.#checkOpen();
+      } catch (reason) {
+        fi_close(mr);
+        throw reason;
+      }
       const registration = { address, size, mr, users: 0 };
       this.#registrations.set(address, registration);
       return registration;

@@ -6,33 +6,31 @@
 import type { Rank } from '../../collectives/schedule.ts';
 import { defined } from '../../common/assert.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
-import { type FiEndpoint, fi_writedata } from '../fabric/endpoint.ts';
-import {
-  type FiAddr,
-  type FiCompletion,
-  type FiCompletionError,
-  isFiErrno,
-} from '../fabric/fabric.ts';
+import type { FiEndpoint } from '../fabric/endpoint.ts';
+import type { FiAddr, FiCompletion, FiCompletionError, FiErrno } from '../fabric/fabric.ts';
 import { ControlChannel, ControlContext } from './control-channel.ts';
-import { type ControlMessage, dataImmediate, readImmediate, sameCall } from './control-message.ts';
+import { type ControlMessage, readImmediate, sameCall } from './control-message.ts';
+import { DataPosting } from './data-posting.ts';
 import type { DeviceSession } from './device-session.ts';
 import { type Credit, EarlyArrivals, type EarlyData, type Header } from './early-arrivals.ts';
 import { Engine } from './engine.ts';
-import type { Computation, Outgoing, SliceId } from './engine-ports.ts';
 import type { HcclFailure } from './failure.ts';
 import { Faults } from './faults.ts';
+import { Flush, FlushContext, type FlushInit } from './flush.ts';
 import { LaneBook, type LaneId } from './lane-book.ts';
 import { CHANNELS_MAX, type InboundLane } from './lanes.ts';
-import { computationJob, deviceAddress, remoteSlotAddress, type SlotPool } from './memory-map.ts';
+import type { SlotPool } from './memory-map.ts';
 import type { OperationObserver } from './observer.ts';
 import { DataContext, type Operation } from './operation.ts';
-import type { PlanConnection } from './plan.ts';
 
 /** A peer's receive slots, as this rank writes them. */
 export interface PeerSlots {
   readonly address: number;
   readonly key: bigint;
 }
+
+/** What a flush works with; see `flush.ts`. */
+export type FlushPlace = Pick<FlushInit, 'self' | 'memory'>;
 
 export interface ExchangeInit {
   readonly rank: Rank;
@@ -44,6 +42,8 @@ export interface ExchangeInit {
   readonly addresses: ReadonlyMap<Rank, FiAddr>;
   readonly slots: SlotPool | undefined;
   readonly peerSlots: ReadonlyMap<Rank, PeerSlots>;
+  /** Absent: completions alone say that bytes are there. */
+  readonly flush: FlushPlace | undefined;
   /** Every peer has said hello. */
   connected(): void;
   /** The communicator is broken. */
@@ -57,6 +57,8 @@ export class Exchange {
   readonly #lanes: LaneBook;
   readonly #early = new EarlyArrivals();
   readonly #faults: Faults;
+  readonly #data: DataPosting;
+  readonly #flush: Flush | undefined;
   readonly #silent: Set<Rank>;
   /** Peers that have left, with the last operation they finished. */
   readonly #departed = new Map<Rank, number>();
@@ -68,6 +70,7 @@ export class Exchange {
     this.#init = init;
     for (const [rank, address] of init.addresses) this.#rankOfAddress.set(address, rank);
     this.#faults = new Faults(init.rank, init.fail);
+    this.#data = new DataPosting(init, this.#faults);
     this.#silent = new Set(init.addresses.keys());
     this.#lanes = new LaneBook(init.scheduler, () => this.#announce());
     this.control = new ControlChannel({
@@ -75,6 +78,16 @@ export class Exchange {
       addresses: init.addresses,
       failed: (peer, error) => this.#faults.fabric('A control message', peer, error, ''),
     });
+    const failed = (error: FiErrno) => this.#faults.fabric('A flush', init.rank, error, '');
+    this.#flush = init.flush && new Flush({ endpoint: init.endpoint, ...init.flush, failed });
+  }
+
+  get postsTurnedAway(): number {
+    return this.#data.turnedAway + this.control.turnedAway;
+  }
+
+  get flushes(): number {
+    return this.#flush?.count ?? 0;
   }
 
   /** Posts receives and says hello. */
@@ -112,8 +125,9 @@ export class Exchange {
       outbound: (id: LaneId) => this.#lanes.outbound(id),
     };
     operation.engine = new Engine(plan, lanes, {
-      post: (message) => this.#post(operation, message),
-      compute: (work, slice, done) => this.#compute(operation, work, slice, done),
+      post: (message) =>
+        this.#state === 'closed' ? 'blocked' : this.#data.post(operation, message),
+      compute: (work, slice, done) => this.#data.compute(operation, work, slice, done),
       announce: (inbound) =>
         this.#lanes.markDirty(defined(plan.inbound[inbound], 'the connection')),
       finished: () => operation.engineFinished(),
@@ -136,6 +150,7 @@ export class Exchange {
   progress(): void {
     if (this.#state === 'closed') return;
     this.control.resume();
+    this.#flush?.resume();
     this.#announce();
     if (this.#current?.state === 'running') this.#current.engine.resume();
   }
@@ -148,7 +163,9 @@ export class Exchange {
       const { channel, sequence } = readImmediate(completion.data);
       if (peer === undefined || channel >= CHANNELS_MAX)
         this.#faults.nonsense(peer, 'data of no lane');
-      else this.#dataArrived({ peer, channel, sequence });
+      else this.#dataCompleted({ peer, channel, sequence });
+    } else if (context instanceof FlushContext) {
+      this.#flush?.completed();
     } else if (context instanceof DataContext) {
       if (context.operation.state !== 'running') return;
       this.#init.observer.slice(context.operation, 'sendEnd', context.slice, context.peer);
@@ -218,64 +235,6 @@ export class Exchange {
   }
 
   // -- outgoing -----------------------------------------------------------------------------------
-
-  #post(operation: Operation, message: Outgoing): 'posted' | 'blocked' {
-    if (this.#state === 'closed' || operation.state !== 'running') return 'blocked';
-    const connection = defined(operation.plan.outbound[message.outbound], 'the connection');
-    const target = this.#target(operation, connection, message);
-    if (target === undefined) return 'blocked';
-    const { peer, channel } = connection;
-    const local = deviceAddress(this.#init, operation, message.source);
-    const error = fi_writedata(
-      this.#init.endpoint,
-      { kind: 'mr', mr: local.mr, address: local.address, length: message.bytes },
-      dataImmediate(channel, operation.sequence),
-      defined(this.#init.addresses.get(peer), 'the address of a peer'),
-      target.address,
-      target.key,
-      new DataContext(operation, message.slice, peer),
-    );
-    if (error === 'FI_EAGAIN') return 'blocked';
-    if (error !== undefined && isFiErrno(error)) {
-      this.#faults.fabric(operation.describe(), peer, error, '');
-      return 'blocked';
-    }
-    this.#init.observer.slice(operation, 'sendBegin', message.slice, peer);
-    return 'posted';
-  }
-
-  #target(
-    operation: Operation,
-    { peer, channel }: PlanConnection,
-    { target, bytes }: Outgoing,
-  ): PeerSlots | undefined {
-    if (target.kind === 'slot') {
-      const slots = defined(this.#init.peerSlots.get(peer), 'the slots of a peer');
-      return remoteSlotAddress(this.#init, slots, peer, channel, target.message);
-    }
-    const output = defined(operation.remoteOutputs.get(peer), 'the header of a peer');
-    if (target.offset + bytes <= output.length) {
-      return { address: output.address + target.offset, key: output.key };
-    }
-    this.#faults.shortOutput(operation, peer, target.offset + bytes, output.length);
-    return undefined;
-  }
-
-  #compute(operation: Operation, work: Computation, slice: SliceId, done: () => void): void {
-    const { session, observer, rank, fail } = this.#init;
-    observer.slice(operation, 'computeBegin', slice);
-    session.launch(
-      computationJob(this.#init, operation, work),
-      () => {
-        observer.slice(operation, 'computeEnd', slice);
-        done();
-      },
-      ({ result, message }) => {
-        const what = `Device work of ${operation.describe()} on rank ${rank} failed`;
-        fail({ result, message: `${what}: ${message}` });
-      },
-    );
-  }
 
   /** Sends the newest credit of every lane that has changed; what is refused stays for `progress`. */
   #announce(): void {
@@ -376,6 +335,15 @@ export class Exchange {
     const places = credit.sequence === operation.sequence && operation.remoteOutputs.has(peer);
     if (places) operation.engine.grant(index, credit.granted);
     else operation.engine.resume();
+  }
+
+  /** A completion has announced data, which may still be on its way through the device's bus. */
+  #dataCompleted(data: EarlyData): void {
+    if (this.#flush === undefined) this.#dataArrived(data);
+    else
+      this.#flush.before(() => {
+        if (this.#state === 'open') this.#dataArrived(data);
+      });
   }
 
   #dataArrived(data: EarlyData): void {

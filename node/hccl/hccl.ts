@@ -73,6 +73,10 @@ export interface HcclCommCounters {
   readonly controlBytesSent: number;
   /** Collectives that have ended well. */
   readonly collectives: number;
+  /** Posts that were turned away with FI_EAGAIN, and tried again. */
+  readonly postsTurnedAway: number;
+  /** Reads of own memory before its bytes were used; 0 unless HCL_FABRIC_FLUSH is 1. */
+  readonly flushes: number;
 }
 
 /** Answer of hcclCommGetAsyncError with hcclCommGetAsyncErrorMessage. */

@@ -108,9 +108,9 @@ export class HcclLibrary {
     table.register('synStreamSynchronize', async (caller, argument) => {
       await this.#stream(caller, parse(streamArgument, argument).stream).synchronize();
     });
-    table.register('hcclDropRegistration', (caller, argument) => {
+    table.register('hcclDropRegistration', async (caller, argument) => {
       const { fd, address } = parse(z.object({ fd: z.int(), address: z.number() }), argument);
-      this.#processes.get(caller)?.existingSession(fd)?.drop(address);
+      await this.#processes.get(caller)?.existingSession(fd)?.drop(address);
     });
     this.#registerJobCalls();
   }
@@ -154,10 +154,11 @@ export class HcclLibrary {
 
   async #commAbort(caller: SimProcess, argument: SystemCallValue): Promise<void> {
     const { comm } = parse(commArgument, argument);
-    this.#communicator(caller, comm).communicator.abort({
+    const failure = {
       result: 'hcclInvalidUsage',
       message: 'The communicator was aborted',
-    });
+    } as const;
+    this.#communicator(caller, comm).communicator.abort(failure, 'told');
     // Calls that still wait on a stream fail when their turn comes; it may come late.
     await this.#state(caller).closeCommunicator(comm);
   }

@@ -13,8 +13,9 @@ import { Planner } from './collective-call.ts';
 import { Communicator, type CommunicatorPort } from './communicator.ts';
 import { DeviceSession, type Nic } from './device-session.ts';
 import type { EngineObserver } from './events.ts';
-import type { PeerSlots } from './exchange.ts';
+import type { FlushPlace, PeerSlots } from './exchange.ts';
 import { fabricFailure, hcclError } from './failure.ts';
+import { FLUSH_BYTES, FLUSH_VARIABLE } from './flush.ts';
 import type { HcclComm } from './hccl.ts';
 import type { CommKey, JobServices } from './job-services.ts';
 import { slotPoolBytes } from './lanes.ts';
@@ -121,9 +122,10 @@ export class HcclProcess {
   async #allocateSlots(session: DeviceSession, nranks: number): Promise<SlotPool | undefined> {
     try {
       await session.verify();
-      return nranks > 1 ? await session.allocate(slotPoolBytes(nranks)) : undefined;
+      const bytes = slotPoolBytes(nranks) + (this.#flushes ? FLUSH_BYTES : 0);
+      return nranks > 1 ? await session.allocate(bytes) : undefined;
     } catch (reason) {
-      this.#release(session);
+      await this.#release(session);
       throw reason;
     }
   }
@@ -142,7 +144,7 @@ export class HcclProcess {
         await session.release(slots.address);
       }
     } finally {
-      this.#release(session);
+      await this.#release(session);
     }
   }
 
@@ -150,13 +152,13 @@ export class HcclProcess {
    * Without a communicator HCCL holds nothing of a device: its registrations of the program's memory
    * would keep the device from its next user after the program has closed it.
    */
-  #release(session: DeviceSession): void {
+  async #release(session: DeviceSession): Promise<void> {
     const users = (this.#users.get(session) ?? 0) - 1;
     if (users > 0) this.#users.set(session, users);
     else this.#users.delete(session);
     if (users > 0 || this.#sessions.get(session.fd) !== session) return;
     this.#sessions.delete(session.fd);
-    session.close();
+    await session.close();
   }
 
   /** The program has ended: leaves every communicator in good order, in bounded time. */
@@ -171,7 +173,7 @@ export class HcclProcess {
       communicator.abort({ result: 'hcclInvalidUsage', message: 'The process has ended' });
     }
     this.#communicators.clear();
-    for (const session of this.#sessions.values()) session.close();
+    for (const session of this.#sessions.values()) void session.close();
     this.#sessions.clear();
     this.#users.clear();
   }
@@ -209,7 +211,26 @@ export class HcclProcess {
       peerSlots.set(peer.rank, { address: peer.slots.address, key: BigInt(peer.slots.rkey) });
     });
     const nodeIds = new Map(members.map((one) => [one.rank, one.nodeId]));
-    await communicator.connect({ slots, addresses, peerSlots, nodeIds });
+    const flush = this.#flushPlace(open, port, nranks);
+    await communicator.connect({ slots, flush, addresses, peerSlots, nodeIds });
+  }
+
+  /** Whether the job asks for flushes. */
+  get #flushes(): boolean {
+    const { process, services } = this.init;
+    return services.jobRankOf(process)?.environment[FLUSH_VARIABLE] === '1';
+  }
+
+  /** Behind the slots there is room for it; the endpoint reads through a connection to itself. */
+  #flushPlace(
+    { slots }: OpenCommunicator,
+    { av, endpoint }: CommunicatorPort,
+    nranks: number,
+  ): FlushPlace | undefined {
+    if (!this.#flushes || slots === undefined) return undefined;
+    const [self] = expectFabric('fi_av_insert', fi_av_insert(av, [fi_getname(endpoint)]));
+    const address = slots.address + slotPoolBytes(nranks);
+    return { self: defined(self, 'the address of itself'), memory: { mr: slots.mr, address } };
   }
 }
 

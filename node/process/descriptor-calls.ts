@@ -17,8 +17,8 @@ export interface DeviceNodes {
 }
 
 /**
- * Registers `open` {path, flags}, `close` {fd}, `dup` {fd} and `ioctl` {fd, request, argument}, and
- * returns the registry of device nodes. Failures are of family `errno`.
+ * Registers `open` {path, flags}, `close` {fd}, `dup` {fd}, `dup2` {fd, target} and `ioctl` {fd,
+ * request, argument}, and returns the registry of device nodes. Failures are of family `errno`.
  */
 export function registerDescriptorCalls(table: SystemCallTable): DeviceNodes {
   const nodes = new Map<string, DeviceOpener>();
@@ -29,15 +29,17 @@ export function registerDescriptorCalls(table: SystemCallTable): DeviceNodes {
   });
   table.register('close', (caller, argument) => {
     const fd = integerField(recordOf(argument, 'the argument of close'), 'fd');
-    const errno = caller.fds.close(fd);
-    if (errno !== undefined) throw errnoFailure(errno, `close fd ${fd}`);
-    return undefined;
+    return close(caller, fd);
   });
   table.register('dup', (caller, argument) => {
     const fd = integerField(recordOf(argument, 'the argument of dup'), 'fd');
     const copy = caller.fds.dup(fd);
     if (typeof copy !== 'number') throw errnoFailure(copy, `dup fd ${fd}`);
     return copy;
+  });
+  table.register('dup2', (caller, argument) => {
+    const record = recordOf(argument, 'the argument of dup2');
+    return dup2(caller, integerField(record, 'fd'), integerField(record, 'target'));
   });
   table.register('ioctl', (caller, argument) => {
     const record = recordOf(argument, 'the argument of ioctl');
@@ -50,6 +52,25 @@ export function registerDescriptorCalls(table: SystemCallTable): DeviceNodes {
       nodes.set(path, opener);
     },
   };
+}
+
+/** Returns when what the close brought about is done, so that the caller may rely on it. */
+async function close(caller: SimProcess, fd: number): Promise<undefined> {
+  const file = caller.fds.lookup(fd);
+  const errno = caller.fds.close(fd);
+  if (typeof file === 'string' || errno !== undefined) {
+    throw errnoFailure(errno ?? 'EBADF', `close fd ${fd}`);
+  }
+  await file.settled();
+  return undefined;
+}
+
+/** Returns when what the close of the file that `target` named before brought about is done. */
+async function dup2(caller: SimProcess, fd: number, target: number): Promise<number> {
+  const result = caller.fds.dup2(fd, target);
+  if (typeof result === 'string') throw errnoFailure(result, `dup2 fd ${fd} to ${target}`);
+  await result.replaced?.settled();
+  return target;
 }
 
 /** Reserves the number first, so that nothing has to be undone when the table is full. */

@@ -2,6 +2,7 @@
  * Reading what a user process sent. Nothing in it is trusted: a field that is missing or of another
  * kind fails the call with EINVAL and says so.
  */
+import { WAIT_MS_MAX } from './interruptible-wait.ts';
 import { errnoFailure, type SystemCallError, type SystemCallValue } from './system-call.ts';
 
 export type SystemCallRecord = Readonly<Record<string, SystemCallValue>>;
@@ -33,6 +34,13 @@ export function booleanField(record: SystemCallRecord, name: string): boolean {
   const value = field(record, name);
   if (typeof value === 'boolean') return value;
   throw invalid(name, 'true or false', value);
+}
+
+/** The field `timeoutMs`: 0 asks without waiting; more than a timer can hold is EINVAL. */
+export function timeoutField(record: SystemCallRecord): number {
+  const timeoutMs = integerField(record, 'timeoutMs');
+  if (timeoutMs <= WAIT_MS_MAX) return timeoutMs;
+  throw invalid('timeoutMs', `at most ${WAIT_MS_MAX}`, timeoutMs);
 }
 
 /** A field that holds an array of at most `lengthMax` values. */

@@ -50,6 +50,7 @@ export class SystemCallTable {
 /** The channel's inline form: calls run in the caller's own thread. */
 export function inlineChannel(table: SystemCallTable, process: SimProcess): SystemCallChannel {
   return {
+    onSignal: (listener) => process.onSignal(listener),
     call: (name, argument) =>
       new Promise((resolve, reject) => {
         const forget = process.onExit(() => reject(processEnded(name)));

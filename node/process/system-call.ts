@@ -7,6 +7,7 @@
  * (`SimProcess.memory`) with the kernel and passes addresses, as on a real machine.
  */
 import { type Errno, errnoSentence } from '../../common/errno.ts';
+import type { Signal } from './signal.ts';
 
 export type SystemCallValue =
   | undefined
@@ -30,6 +31,11 @@ export interface SystemCallFailure {
   readonly family: 'errno' | 'hccl' | 'hlsim';
   readonly code: string;
   readonly message: string;
+}
+
+/** What the kernel sends unasked. */
+export interface SignalMessage {
+  readonly signal: Signal;
 }
 
 export type SystemCallReply =
@@ -58,4 +64,6 @@ export function errnoFailure(errno: Errno, what: string): SystemCallError {
 /** The caller's end. Rejects with `SystemCallError`; all calls pending at process end reject. */
 export interface SystemCallChannel {
   call(name: string, argument: SystemCallValue): Promise<SystemCallValue>;
+  /** Calls `listener` with each signal that the process handles. Absent: it can handle none. */
+  onSignal?(listener: (signal: Signal) => void): void;
 }

@@ -5,9 +5,11 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { HlsimError, messageOf } from '../../common/errors.ts';
+import type { Signal } from './signal.ts';
 import type { SimProcess } from './sim-process.ts';
 import {
   errnoFailure,
+  type SignalMessage,
   type SystemCallChannel,
   SystemCallError,
   type SystemCallReply,
@@ -37,6 +39,11 @@ export function portChannel(port: MessagePort): SystemCallChannel {
   let lastId = 0;
   let state: 'open' | 'closed' = 'open';
 
+  const listeners = new Set<(signal: Signal) => void>();
+  const heard = (message: SystemCallReply | SignalMessage) => {
+    if ('id' in message) settle(message);
+    else for (const listener of listeners) listener(message.signal);
+  };
   const settle = (reply: SystemCallReply) => {
     const call = pending.get(reply.id);
     if (call === undefined) return;
@@ -56,10 +63,13 @@ export function portChannel(port: MessagePort): SystemCallChannel {
     pending.set(id, call);
     port.ref();
   };
-  port.on('message', settle);
+  port.on('message', heard);
   port.on('close', closed);
   port.unref();
   return {
+    onSignal: (listener) => {
+      listeners.add(listener);
+    },
     call: (name, argument) =>
       new Promise((resolve, reject) => {
         if (state === 'closed') {
@@ -87,13 +97,10 @@ export function servePort(
   onClosed: () => void = () => process.exit(),
 ): () => void {
   let pendingCount = 0;
-  const end = () => {
-    port.close();
-    process.exit();
-  };
   const refuse = (found: string) => {
     if (process.state === 'exited') return;
-    end();
+    port.close();
+    process.exit({ signal: 'SIGKILL' });
     onProtocolError?.(
       new HlsimError(
         'HLSIM_PROTOCOL_ERROR',
@@ -117,7 +124,11 @@ export function servePort(
   port.on('messageerror', (error) => refuse(`an unreadable message (${messageOf(error)})`));
   port.on('close', onClosed);
   process.onExit(() => port.close());
-  return end;
+  process.onSignal((signal) => port.postMessage({ signal } satisfies SignalMessage));
+  return () => {
+    port.close();
+    process.exit();
+  };
 }
 
 /** A handler's value that cannot be sent is the handler's bug: the caller gets it as a failure. */

@@ -15,6 +15,7 @@ import type {
   LinkCloseCode,
 } from './link-medium.ts';
 import { LinkSocket } from './link-socket.ts';
+import { ViewLedger } from './view-ledger.ts';
 
 /** Payloads up to this size are copied behind their header: cheaper than a write of their own. */
 export const COPIED_PAYLOAD_BYTES = 4 * 1024;
@@ -33,8 +34,14 @@ export class AcceptedWebSocket implements AcceptedConnection {
   readonly #socket: WebSocket;
   readonly #stream: Duplex;
   readonly #link: LinkSocket;
+  /** Of payloads in fragments: copied ones are never read again. */
+  readonly views = new ViewLedger();
   #end = UNBOUND;
   readonly #written = () => this.#end.drained();
+  readonly #viewsWritten = () => {
+    this.views.take();
+    this.#end.drained();
+  };
 
   constructor(socket: WebSocket, stream: Duplex, dial: DialIdentity) {
     this.nodeId = dial.nodeId;
@@ -42,6 +49,7 @@ export class AcceptedWebSocket implements AcceptedConnection {
     this.#socket = socket;
     this.#stream = stream;
     this.#link = new LinkSocket(socket, dial.nodeId, UNBOUND);
+    socket.on('close', () => this.views.clear());
   }
 
   get open(): boolean {
@@ -54,7 +62,15 @@ export class AcceptedWebSocket implements AcceptedConnection {
 
   bind(end: AcceptedEnd): void {
     this.#end = end;
-    this.#link.bind(end);
+    this.#link.bind({
+      reader: end.reader,
+      closed: (closure) => {
+        // A closing handshake would send what is queued first.
+        if (!this.views.isQuiet) this.#socket.terminate();
+        this.views.clear();
+        end.closed(closure);
+      },
+    });
   }
 
   write(header: FrameHeader, payload: readonly Uint8Array[]): void {
@@ -71,6 +87,12 @@ export class AcceptedWebSocket implements AcceptedConnection {
   close(code: LinkCloseCode, reason: string): void {
     if (this.queuedBytes > 0) this.#link.terminate();
     else this.#link.close(code, reason);
+    this.views.clear();
+  }
+
+  abort(reason: string): void {
+    this.#link.abort(reason);
+    this.views.clear();
   }
 
   #writeCopied(header: FrameHeader, payload: readonly Uint8Array[]): void {
@@ -83,6 +105,7 @@ export class AcceptedWebSocket implements AcceptedConnection {
   #writeFragments(header: FrameHeader, payload: readonly Uint8Array[]): void {
     const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
     encodeFrameHeader(header, this.incarnation, bytes);
+    this.views.handOver();
     this.#stream.cork();
     this.#socket.send(bytes, { binary: true, fin: false });
     const last = payload.length - 1;
@@ -90,7 +113,7 @@ export class AcceptedWebSocket implements AcceptedConnection {
       // A Buffer over the same memory, shared or not: `ws` sends it without a copy.
       const fragment = Buffer.from(part.buffer, part.byteOffset, part.byteLength);
       if (index < last) this.#socket.send(fragment, { binary: true, fin: false });
-      else this.#socket.send(fragment, { binary: true, fin: true }, this.#written);
+      else this.#socket.send(fragment, { binary: true, fin: true }, this.#viewsWritten);
     }
     this.#stream.uncork();
   }

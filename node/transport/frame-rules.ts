@@ -3,7 +3,13 @@
  * reports them as values, and `loopback-link.ts`, which has no bytes, asserts them too.
  */
 import { assert } from '../../common/assert.ts';
-import { type FrameHeader, type FrameType, LINK_MTU_BYTES, MAX_MESSAGE_BYTES } from './frame.ts';
+import {
+  FIXED_PAYLOAD_BYTES,
+  type FrameHeader,
+  type FrameType,
+  LINK_MTU_BYTES,
+  MAX_MESSAGE_BYTES,
+} from './frame.ts';
 
 const UINT32_MAX = 0xffff_ffff;
 
@@ -15,6 +21,9 @@ const PAYLOAD_TYPES: ReadonlySet<FrameType> = new Set<FrameType>([
   'SEND_IMM',
   'READ_RESPONSE',
   'CM',
+  'ATOMIC_CAS',
+  'ATOMIC_FAA',
+  'ATOMIC_RESPONSE',
 ]);
 
 /** Frames that answer: the only ones the dialling end of a link may send, and nothing else may. */
@@ -56,6 +65,10 @@ export function faultOfHeader(header: FrameHeader): string | undefined {
 /** `first` and `last` are redundant with the offsets; a header in which they differ is forged. */
 function faultOfPosition(header: FrameHeader): string | undefined {
   const { type, first, last, messageLength, messageOffset, payloadLength } = header;
+  const fixed = FIXED_PAYLOAD_BYTES[type];
+  if (fixed !== undefined && (payloadLength !== fixed || messageLength !== fixed)) {
+    return `Expected a ${type} of ${fixed} bytes but found ${payloadLength} of ${messageLength}`;
+  }
   if (payloadLength === 0 && messageLength > 0) {
     return `Expected payload in a ${type} of a message of ${messageLength} bytes but found none`;
   }

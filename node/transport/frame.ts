@@ -23,6 +23,12 @@ export const FRAME_TYPES = {
   NAK: 8,
   /** Connection management between fabric endpoints; payload is theirs. */
   CM: 9,
+  /** Compare and swap of 8 bytes at `remoteAddress`; payload: the two operands. */
+  ATOMIC_CAS: 10,
+  /** Fetch and add to 8 bytes at `remoteAddress`; payload: the operand. */
+  ATOMIC_FAA: 11,
+  /** What stood there before the atomic request that has the same `psn`; payload: 8 bytes. */
+  ATOMIC_RESPONSE: 12,
 } as const;
 
 export type FrameType = keyof typeof FRAME_TYPES;
@@ -52,7 +58,7 @@ export interface FrameHeader {
   readonly qpEpoch: number;
   /** Packet sequence number, 32 bit, one per frame that asks for an acknowledgement. */
   readonly psn: number;
-  /** WRITE and READ: device or host address in the peer's region, below 2^53. */
+  /** WRITE, READ and atomics: device or host address in the peer's region, below 2^53. */
   readonly remoteAddress: number;
   readonly rkey: number;
   /** Bytes of the whole message. */
@@ -69,7 +75,14 @@ export interface FrameHeader {
 }
 
 export const FRAME_HEADER_BYTES = 64;
-export const FRAME_VERSION = 1;
+export const FRAME_VERSION = 2;
+
+/** Payload of the frames whose payload has one length only: they are whole messages. */
+export const FIXED_PAYLOAD_BYTES: Readonly<Partial<Record<FrameType, number>>> = {
+  ATOMIC_CAS: 16,
+  ATOMIC_FAA: 8,
+  ATOMIC_RESPONSE: 8,
+};
 
 /** Payload bytes that one frame may carry; the path MTU of every queue pair. */
 export const LINK_MTU_BYTES = 256 * 1024;

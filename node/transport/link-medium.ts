@@ -7,6 +7,7 @@
  */
 import type { FrameHeader } from './frame.ts';
 import type { LinkAddress, Peer, SendOutcome } from './transport.ts';
+import type { ViewLedger } from './view-ledger.ts';
 
 /** How an end of a connection learns that it is over. `reason` is for people. */
 export interface Closure {
@@ -83,6 +84,13 @@ export interface AcceptedConnection extends DialIdentity {
   bind(end: AcceptedEnd): void;
   /** Queues one frame. The payload views are read when the medium takes them. */
   write(header: FrameHeader, payload: readonly Uint8Array[]): void;
+  /** Which payload views are still read. */
+  readonly views: ViewLedger;
+  /**
+   * Breaks it, in both directions: what the medium has not taken is dropped, both ends are told later
+   * that it broke.
+   */
+  abort(reason: string): void;
   /**
    * Closes it, without a further callback. Frames that the medium has not taken are dropped: their
    * payload may belong to somebody else by now.

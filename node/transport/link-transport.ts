@@ -119,13 +119,20 @@ export class LinkTransport implements Transport {
   }
 
   send(nodeId: string, header: FrameHeader, payload: readonly Uint8Array[]): SendOutcome {
-    const link = nodeId === this.nodeId ? this.#loopback : this.#peers.get(nodeId)?.outbound;
-    return link?.send(header, payload) ?? 'down';
+    return this.#sendingLink(nodeId)?.send(header, payload) ?? 'down';
   }
 
   reply(nodeId: string, header: FrameHeader): SendOutcome {
     const link = nodeId === this.nodeId ? this.#loopback : this.#peers.get(nodeId)?.inbound;
     return link?.reply(header) ?? 'down';
+  }
+
+  isQuiet(nodeId: string): boolean {
+    return this.#sendingLink(nodeId)?.isQuiet ?? true;
+  }
+
+  async quiesce(nodeId: string, deadlineMs: number): Promise<void> {
+    await this.#sendingLink(nodeId)?.quiesce(deadlineMs);
   }
 
   counters(nodeId: string): LinkCounters {
@@ -135,6 +142,10 @@ export class LinkTransport implements Transport {
   close(): Promise<void> {
     this.#closing ??= this.#closeAll();
     return this.#closing;
+  }
+
+  #sendingLink(nodeId: string): LoopbackLink | OutboundLink | undefined {
+    return nodeId === this.nodeId ? this.#loopback : this.#peers.get(nodeId)?.outbound;
   }
 
   #closeAll(): Promise<void> {

@@ -11,12 +11,15 @@ import type {
 } from './link-medium.ts';
 import { type Arrival, MemoryWire, type MemoryWireProperties } from './memory-wire.ts';
 import type { SendOutcome } from './transport.ts';
+import { ViewLedger } from './view-ledger.ts';
 
 const NOBODY: AcceptedEnd = {
   reader: { message: () => 'Expected no frame before the connection has an owner' },
   drained: () => undefined,
   closed: () => undefined,
 };
+
+const NO_VIEWS = new ViewLedger();
 
 /** What the two ends have in common; `outgoing` is set by the connection that joins them. */
 class MemoryEnd {
@@ -76,8 +79,18 @@ class MemoryEnd {
   /** The cable is gone. */
   fail(reason: string): void {
     if (!this.open) return;
-    this.#state = 'failing';
     this.outgoing?.cut();
+    this.#failSoon(reason);
+  }
+
+  abort(reason: string): void {
+    if (!this.open) return;
+    this.outgoing?.end({ kind: 'broken', reason });
+    this.#failSoon(reason);
+  }
+
+  #failSoon(reason: string): void {
+    this.#state = 'failing';
     this.#scheduler.soon(() => {
       if (this.#state !== 'failing') return;
       this.#state = 'closed';
@@ -108,6 +121,10 @@ class MemoryAcceptedEnd extends MemoryEnd implements AcceptedConnection {
 
   get queuedBytes(): number {
     return this.outgoing?.queuedBytes ?? 0;
+  }
+
+  get views(): ViewLedger {
+    return this.outgoing?.views ?? NO_VIEWS;
   }
 
   bind(end: AcceptedEnd): void {

@@ -9,6 +9,7 @@ import { FRAME_HEADER_BYTES, type FrameHeader } from './frame.ts';
 import { encodeFrameHeader } from './frame-codec.ts';
 import { scatter } from './frame-receiver.ts';
 import type { Closure } from './link-medium.ts';
+import { ViewLedger } from './view-ledger.ts';
 
 /** How the wires of one network behave. */
 export interface MemoryWireProperties {
@@ -42,6 +43,7 @@ interface QueuedFrame {
 export class MemoryWire {
   readonly #properties: MemoryWireProperties;
   readonly #ends: MemoryWireEnds;
+  readonly views = new ViewLedger();
   readonly #queue: QueuedFrame[] = [];
   /** On the wire, in order; a timer releases the oldest, so that order never hangs on timers. */
   readonly #inFlight: Arrival[] = [];
@@ -65,6 +67,7 @@ export class MemoryWire {
     encodeFrameHeader(header, incarnation, bytes);
     this.#queue.push({ header: bytes, payload });
     this.#queuedBytes += FRAME_HEADER_BYTES + header.payloadLength;
+    this.views.handOver();
     if (this.#isBusy) return;
     this.#isBusy = true;
     this.#properties.scheduler.soon(() => this.#take());
@@ -73,8 +76,7 @@ export class MemoryWire {
   /** Drops what is queued and has the far end told, behind what is in flight. */
   end(closure: Closure): void {
     if (this.#isCut) return;
-    this.#queue.length = 0;
-    this.#queuedBytes = 0;
+    this.#drop();
     const { clock } = this.#properties.scheduler;
     this.#launch(closure, Math.max(0, this.#freeAtMs - clock.now()));
   }
@@ -82,8 +84,13 @@ export class MemoryWire {
   /** Drops what is queued and what is in flight: nothing arrives any more. */
   cut(): void {
     this.#isCut = true;
+    this.#drop();
+  }
+
+  #drop(): void {
     this.#queue.length = 0;
     this.#queuedBytes = 0;
+    this.views.clear();
   }
 
   #take(): void {
@@ -93,6 +100,7 @@ export class MemoryWire {
       return;
     }
     const message = serialise(frame);
+    this.views.take();
     this.#queuedBytes -= message.byteLength;
     const wireMs = message.byteLength / this.#properties.bandwidthBytesPerMs;
     this.#freeAtMs = this.#properties.scheduler.clock.now() + wireMs;

@@ -104,6 +104,22 @@ export class OutboundLink {
     return 'queued';
   }
 
+  /** As `Transport.isQuiet`. */
+  get isQuiet(): boolean {
+    return this.#connection?.views.isQuiet ?? true;
+  }
+
+  /** As `Transport.quiesce`. */
+  async quiesce(deadlineMs: number): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined || connection.views.isQuiet) return;
+    const cancel = this.#init.scheduler.after(deadlineMs, () =>
+      connection.abort(`Expected the link to take what was queued within ${deadlineMs} ms`),
+    );
+    await connection.views.quiet();
+    cancel();
+  }
+
   /** Gives the link up, silently. */
   close(code: LinkCloseCode, reason: string): void {
     this.#state = 'closed';

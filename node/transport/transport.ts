@@ -100,6 +100,15 @@ export interface Transport {
    * and a peer that leaves megabytes of them unread has its connection closed.
    */
   reply(nodeId: string, header: FrameHeader): SendOutcome;
+  /** Whether no payload view that `send` was given for this peer is still read. */
+  isQuiet(nodeId: string): boolean;
+  /**
+   * Resolves when every payload view that `send` has taken so far for this peer is not read any more:
+   * the socket took it, or the connection is gone. A connection that has not taken them after
+   * `deadlineMs` is broken and redialled, so this ends in bounded time. For owners of memory who take
+   * it back.
+   */
+  quiesce(nodeId: string, deadlineMs: number): Promise<void>;
   counters(nodeId: string): LinkCounters;
   /** Closes everything; resolves when no socket and no port is held any more. */
   close(): Promise<void>;

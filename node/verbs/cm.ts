@@ -114,7 +114,7 @@ export class CmConnection {
       messageLength: payload.byteLength,
       payloadLength: payload.byteLength,
     });
-    nic.transport.send(peer.nodeId, header, [payload]);
+    nic.transmit(peer.nodeId, header, [payload]);
   }
 
   linkUp(): void {

@@ -5,6 +5,7 @@
 import { assert } from '../../common/assert.ts';
 import type { Errno } from '../../common/errno.ts';
 import type { SimProcess } from '../process/sim-process.ts';
+import { AsyncEventQueue } from './async-events.ts';
 import type { CmService } from './cm.ts';
 import type { IbvCq } from './cq.ts';
 import type { IbvMr } from './mr.ts';
@@ -19,12 +20,14 @@ export class IbvContext {
   readonly pds = new Set<IbvPd>();
   readonly cqs = new Set<IbvCq>();
   readonly services = new Set<CmService>();
+  readonly asyncEvents: AsyncEventQueue;
   /** Takes the process's exit hook back. */
   releaseExitHook: () => void = () => undefined;
 
   constructor(nic: Nic, process: SimProcess) {
     this.nic = nic;
     this.process = process;
+    this.asyncEvents = new AsyncEventQueue(nic.scheduler);
   }
 }
 
@@ -58,10 +61,11 @@ export function ibv_close_device(context: IbvContext): void {
   for (const service of [...context.services]) service.close();
   for (const pd of [...context.pds]) {
     for (const qp of [...pd.qps]) qp.destroy();
-    for (const mr of [...pd.mrs]) mr.deregister();
+    for (const mr of [...pd.mrs]) void mr.deregister();
     context.pds.delete(pd);
   }
   context.cqs.clear();
+  context.asyncEvents.close();
 }
 
 export function ibv_alloc_pd(context: IbvContext): IbvPd {

@@ -46,7 +46,7 @@ export class CreditGauge {
     if (this.available > 0 || this.#cancelProbe !== undefined) return;
     this.#cancelProbe = this.#qp.context.nic.scheduler.after(CREDIT_PROBE_MS, () => {
       this.#cancelProbe = undefined;
-      if (this.#qp.state !== 'IBV_QPS_RTS') return;
+      if (this.#qp.state !== 'IBV_QPS_RTS' && this.#qp.state !== 'IBV_QPS_SQD') return;
       this.#probe();
       this.want();
     });

@@ -1,7 +1,7 @@
 /**
- * Memory regions (`struct ibv_mr`; ibv_reg_mr(3), ibv_reg_dmabuf_mr(3)). A region is what a key means:
- * a range of addresses, rights, and the memory behind it. Memory of a device is reached through the
- * segment list of a dma-buf mapping and in no other way.
+ * Memory regions (`struct ibv_mr`; ibv_reg_mr(3), ibv_reg_dmabuf_mr(3), ibv_rereg_mr(3)). A region is
+ * what a key means: a range of addresses, rights, and the memory behind it. Memory of a device is
+ * reached through the segment list of a dma-buf mapping and in no other way.
  *
  * A revoked region (kernel: pinned revocable dma-buf MR) keeps its keys reserved until it is
  * deregistered, and every access to it fails.
@@ -9,7 +9,7 @@
 import { assert } from '../../common/assert.ts';
 import { type Errno, isErrno } from '../../common/errno.ts';
 import type { IbvPd } from './context.ts';
-import { pinDmaBuf, type RegionMemory } from './region-memory.ts';
+import { type DmaBufMode, importDmaBuf, type RegionMemory } from './region-memory.ts';
 import { SegmentList } from './segments.ts';
 
 export type IbvAccessFlag =
@@ -35,9 +35,11 @@ const SUPPORTED_ACCESS: ReadonlySet<IbvAccessFlag> = new Set([
 /** Page size of the host: a dma-buf offset and its iova must agree below it. */
 const PAGE_BYTES = 4096;
 
+/** `fault`: it may be accessed soon, but not now. */
+export type Admission = 'granted' | 'denied' | 'fault';
+
 interface MrInit {
   readonly pd: IbvPd;
-  readonly key: number;
   readonly iova: number;
   readonly length: number;
   readonly access: readonly IbvAccessFlag[];
@@ -45,55 +47,102 @@ interface MrInit {
 }
 
 export class IbvMr {
-  readonly pd: IbvPd;
-  readonly lkey: number;
-  readonly rkey: number;
-  /** First address of the range, as users and peers of the region write it. */
-  readonly addr: number;
-  readonly length: number;
-  readonly access: ReadonlySet<IbvAccessFlag>;
-  readonly #memory: RegionMemory;
+  /** `host`: memory of a library; `dmabuf`: memory of a device. */
+  readonly kind: 'host' | 'dmabuf';
+  #pd: IbvPd;
+  #key: number;
+  #addr: number;
+  #length: number;
+  #access: ReadonlySet<IbvAccessFlag>;
+  #memory: RegionMemory;
   #deregistered = false;
 
-  constructor(init: MrInit) {
-    this.pd = init.pd;
-    this.lkey = init.key;
-    this.rkey = init.key;
-    this.addr = init.iova;
-    this.length = init.length;
-    this.access = new Set(init.access);
+  constructor(kind: IbvMr['kind'], key: number, init: MrInit) {
+    this.kind = kind;
+    this.#pd = init.pd;
+    this.#key = key;
+    this.#addr = init.iova;
+    this.#length = init.length;
+    this.#access = new Set(init.access);
     this.#memory = init.memory;
+  }
+
+  get pd(): IbvPd {
+    return this.#pd;
+  }
+
+  get lkey(): number {
+    return this.#key;
+  }
+
+  get rkey(): number {
+    return this.#key;
+  }
+
+  /** First address of the range, as users and peers of the region write it. */
+  get addr(): number {
+    return this.#addr;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get access(): ReadonlySet<IbvAccessFlag> {
+    return this.#access;
   }
 
   get state(): 'VALID' | 'REVOKED' | 'DEREGISTERED' {
     if (this.#deregistered) return 'DEREGISTERED';
-    return this.#memory.live ? 'VALID' : 'REVOKED';
+    return this.#memory.isRevoked ? 'REVOKED' : 'VALID';
   }
 
   /**
-   * The memory of [address, address + length) for a user in `pd` who needs `right`; `undefined` if
-   * any check fails. Order of checks: domain, right, state, range (Linux, rxe `lookup_mr`).
+   * Whether a user in `pd` who needs `right` may access [address, address + length) now. Order of
+   * checks: domain, right, state, range (Linux, rxe `lookup_mr`). Constant time.
    */
-  reach(
-    pd: IbvPd,
-    right: IbvAccessFlag | undefined,
-    address: number,
-    length: number,
-  ): Uint8Array[] | undefined {
-    if (this.pd !== pd) return undefined;
-    if (right !== undefined && !this.access.has(right)) return undefined;
-    if (this.state !== 'VALID') return undefined;
-    if (address < this.addr || address + length > this.addr + this.length) return undefined;
-    return this.#memory.slice(address - this.addr, length);
+  admit(pd: IbvPd, right: IbvAccessFlag | undefined, address: number, length: number): Admission {
+    if (this.#pd !== pd || this.#deregistered) return 'denied';
+    if (right !== undefined && !this.#access.has(right)) return 'denied';
+    const ready = this.#memory.ready();
+    if (ready === 'revoked') return 'denied';
+    if (address < this.#addr || address + length > this.#addr + this.#length) return 'denied';
+    return ready === 'fault' ? 'fault' : 'granted';
   }
 
-  /** Takes the keys back and lets the memory go. */
-  deregister(): void {
-    assert(!this.#deregistered, `Expected region ${this.lkey} to be registered`);
+  /** The memory of a range that has just been granted. */
+  views(address: number, length: number): Uint8Array[] {
+    return this.#memory.slice(address - this.#addr, length);
+  }
+
+  /** Takes the keys back at once, and lets the memory go once no link reads it any more. */
+  deregister(): Promise<void> {
+    assert(!this.#deregistered, `Expected region ${this.#key} to be registered`);
     this.#deregistered = true;
-    this.pd.mrs.delete(this);
-    this.pd.context.nic.removeRegion(this.lkey);
-    this.#memory.release();
+    this.#pd.mrs.delete(this);
+    this.#pd.context.nic.removeRegion(this.#key);
+    return this.#memory.release();
+  }
+
+  /** Takes on another range, domain or rights, under new keys: the old ones are never given again. */
+  reregister(init: MrInit): void {
+    const { nic } = this.#pd.context;
+    nic.removeRegion(this.#key);
+    this.#pd.mrs.delete(this);
+    this.#pd = init.pd;
+    this.#addr = init.iova;
+    this.#length = init.length;
+    this.#access = new Set(init.access);
+    this.#memory = init.memory;
+    this.#pd.mrs.add(this);
+    nic.addRegion((key) => {
+      this.#key = key;
+      return this;
+    });
+  }
+
+  get memory(): RegionMemory {
+    return this.#memory;
   }
 }
 
@@ -111,46 +160,92 @@ export function ibv_reg_mr(
   if (access.some((flag) => !SUPPORTED_ACCESS.has(flag))) return 'EOPNOTSUPP';
   const length = bytes.byteLength;
   if (!isAccess(access) || !isRange(iova, length)) return 'EINVAL';
-  const segments = new SegmentList([{ bytes }]);
-  const memory: RegionMemory = {
-    live: true,
-    slice: (offset, count) => segments.slice(offset, count),
-    release: () => undefined,
-  };
-  return addRegion({ pd, iova, length, access, memory });
+  return addRegion('host', { pd, iova, length, access, memory: hostMemory(pd, bytes) });
 }
 
 /**
  * Registers [offset, offset + length) of the dma-buf behind `fd` of the context's process: takes a
- * reference, attaches, maps. EINVAL: `iova` and `offset` differ below the page size, a flag that
- * dma-buf regions do not have, remote rights without IBV_ACCESS_LOCAL_WRITE, a range outside the
- * buffer, not a dma-buf. EBADF: no such fd. Else what the exporter answers.
+ * reference, attaches, maps; waits if somebody holds the buffer's lock. `mode`: what happens when the
+ * exporter takes the memory back, see `region-memory.ts`; default is the NIC's. EINVAL: `iova` and
+ * `offset` differ below the page size, a flag that dma-buf regions do not have, remote rights without
+ * IBV_ACCESS_LOCAL_WRITE, a range outside the buffer, not a dma-buf, a domain that is gone by then.
+ * EBADF: no such fd. EOPNOTSUPP: the NIC does not import. Else what the exporter answers.
  */
-export function ibv_reg_dmabuf_mr(
+export async function ibv_reg_dmabuf_mr(
   pd: IbvPd,
   offset: number,
   length: number,
   iova: number,
   fd: number,
   access: readonly IbvAccessFlag[],
-): IbvMr | Errno {
+  mode: DmaBufMode | 'none' = pd.context.nic.dmaBufMode,
+): Promise<IbvMr | Errno> {
+  if (mode === 'none') return 'EOPNOTSUPP';
   if (access.some((flag) => !SUPPORTED_ACCESS.has(flag)) || !isAccess(access)) return 'EINVAL';
   if (!isRange(iova, length) || !isRange(offset, length)) return 'EINVAL';
   if (iova % PAGE_BYTES !== offset % PAGE_BYTES) return 'EINVAL';
-  const memory = pinDmaBuf(pd.context.process, fd, { offset, length });
+  const { nic, process } = pd.context;
+  const memory = await importDmaBuf({ nic, process, fd, offset, length, mode });
   if (isErrno(memory)) return memory;
-  return addRegion({ pd, iova, length, access, memory });
+  if (!pd.context.pds.has(pd)) {
+    await memory.release();
+    return 'EINVAL';
+  }
+  return addRegion('dmabuf', { pd, iova, length, access, memory });
 }
 
-/** Deregisters: the keys mean nothing any more and are never given again. */
-export function ibv_dereg_mr(mr: IbvMr): undefined {
-  mr.deregister();
+/**
+ * Deregisters: the keys mean nothing any more at return and are never given again. Resolves when the
+ * memory has been let go, which is within the call if no link still reads from it and nobody holds
+ * the buffer's lock.
+ */
+export function ibv_dereg_mr(mr: IbvMr): Promise<void> {
+  return mr.deregister();
 }
 
-function addRegion(init: Omit<MrInit, 'key'>): IbvMr {
+/** What ibv_rereg_mr(3) changes; a present property is a set IBV_REREG_MR_CHANGE_ flag. */
+export interface IbvReregMr {
+  readonly translation?: { readonly bytes: Uint8Array; readonly iova: number };
+  readonly pd?: IbvPd;
+  readonly access?: readonly IbvAccessFlag[];
+}
+
+/**
+ * Changes a host region, which gets new keys. IBV_REREG_MR_ERR_INPUT, and nothing has changed: a
+ * dma-buf region, no change, a domain of another context or one that is gone, flags or a range that
+ * ibv_reg_mr would refuse. The other errors of the man page are those of a driver that fails half-way.
+ */
+export function ibv_rereg_mr(mr: IbvMr, change: IbvReregMr): 'IBV_REREG_MR_ERR_INPUT' | undefined {
+  const { translation, pd = mr.pd, access = [...mr.access] } = change;
+  const isChange =
+    translation !== undefined || change.pd !== undefined || change.access !== undefined;
+  const iova = translation?.iova ?? mr.addr;
+  const length = translation?.bytes.byteLength ?? mr.length;
+  const isKnown = pd.context === mr.pd.context && pd.context.pds.has(pd);
+  const isRight = access.every((flag) => SUPPORTED_ACCESS.has(flag)) && isAccess(access);
+  if (mr.kind !== 'host' || mr.state !== 'VALID' || !isChange) return 'IBV_REREG_MR_ERR_INPUT';
+  if (!isKnown || !isRight || !isRange(iova, length)) return 'IBV_REREG_MR_ERR_INPUT';
+  const memory = translation === undefined ? mr.memory : hostMemory(pd, translation.bytes);
+  mr.reregister({ pd, iova, length, access, memory });
+  return undefined;
+}
+
+function hostMemory({ context }: IbvPd, bytes: Uint8Array): RegionMemory {
+  const segments = new SegmentList([{ bytes }]);
+  return {
+    isRevoked: false,
+    ready: () => 'live',
+    slice: (offset, count) => segments.slice(offset, count),
+    release: async () => {
+      if (!context.nic.isQuiet) await context.nic.quiesce();
+    },
+  };
+}
+
+function addRegion(kind: IbvMr['kind'], init: MrInit): IbvMr {
   const { pd } = init;
   assert(pd.context.pds.has(pd), 'Expected an allocated domain');
-  const mr = pd.context.nic.addRegion((key) => new IbvMr({ ...init, key }));
+  const mr = pd.context.nic.addRegion((key) => new IbvMr(kind, key, init));
   pd.mrs.add(mr);
   return mr;
 }

@@ -7,12 +7,13 @@
 import { assert } from '../../common/assert.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
 import type { FrameHeader, FrameType } from '../transport/frame.ts';
-import type { FrameSink, Transport } from '../transport/transport.ts';
+import type { FrameSink, SendOutcome, Transport } from '../transport/transport.ts';
 import type { CmService } from './cm.ts';
-import { CM_PAYLOAD_BYTES_MAX } from './cm-message.ts';
+import { CmServices } from './cm-services.ts';
 import { type IbvContext, ibv_close_device } from './context.ts';
 import type { IbvMr } from './mr.ts';
 import type { IbvQp } from './qp.ts';
+import type { DmaBufMode } from './region-memory.ts';
 
 /** Why a frame was refused. */
 export type FrameRefusal =
@@ -34,17 +35,26 @@ export interface NicEvent {
 export interface NicInit {
   readonly transport: Transport;
   readonly scheduler: Scheduler;
+  /** What becomes of dma-buf regions when their memory is taken back. Default `revocable`. */
+  readonly dmaBufMode?: DmaBufMode | 'none';
   onEvent?(event: NicEvent): void;
 }
 
 /** Frame types that end at the side which posted the work request. */
-const ANSWERS: ReadonlySet<FrameType> = new Set(['ACK', 'NAK', 'READ_RESPONSE']);
+const ANSWERS: ReadonlySet<FrameType> = new Set(['ACK', 'NAK', 'READ_RESPONSE', 'ATOMIC_RESPONSE']);
 /** Frame types that never have a payload. */
 const BARE: ReadonlySet<FrameType> = new Set(['ACK', 'NAK', 'READ_REQUEST']);
+
+/**
+ * How long a link may take to read the memory of frames that it was handed, before it is broken so
+ * that their memory can be let go.
+ */
+export const QUIESCE_MS = 1_000;
 
 export class Nic implements FrameSink {
   readonly transport: Transport;
   readonly scheduler: Scheduler;
+  readonly dmaBufMode: DmaBufMode | 'none';
   readonly contexts = new Set<IbvContext>();
   readonly refused: Record<FrameRefusal, number> = {
     unknownQueuePair: 0,
@@ -59,21 +69,25 @@ export class Nic implements FrameSink {
   readonly #regions = new Map<number, IbvMr>();
   readonly #queuePairs = new Map<number, IbvQp>();
   readonly #queuePairsByNode = new Map<string, Set<IbvQp>>();
-  readonly #services = new Map<number, CmService>();
-  /** Payload of the connection-management frame that is arriving, by peer. */
-  readonly #cmPayloads = new Map<string, Uint8Array>();
+  readonly #cm: CmServices;
+  /** Every host that a queue pair was ever connected to: frames for it may still be under way. */
+  readonly #peers = new Set<string>();
   #lastKey: number;
   #lastQpn: number;
-  #lastServiceId = 0;
+  #portState: 'IBV_PORT_ACTIVE' | 'IBV_PORT_DOWN' = 'IBV_PORT_ACTIVE';
 
   constructor(init: NicInit) {
     this.transport = init.transport;
     this.scheduler = init.scheduler;
+    this.dmaBufMode = init.dmaBufMode ?? 'revocable';
     this.#onEvent = (event) => init.onEvent?.(event);
     // Numbers start somewhere else on every host, so that one meant for another host misses here.
     const start = fnv1a(init.transport.nodeId);
     this.#lastKey = start;
     this.#lastQpn = start & 0xff_ffff;
+    this.#cm = new CmServices((refusal) => {
+      this.refused[refusal]++;
+    });
     init.transport.attach(this);
   }
 
@@ -108,6 +122,7 @@ export class Nic implements FrameSink {
 
   /** From now on `qp` hears what happens to the link to `nodeId`. */
   linkQueuePair(qp: IbvQp, nodeId: string): void {
+    this.#peers.add(nodeId);
     const linked = this.#queuePairsByNode.get(nodeId) ?? new Set();
     linked.add(qp);
     this.#queuePairsByNode.set(nodeId, linked);
@@ -120,14 +135,11 @@ export class Nic implements FrameSink {
   }
 
   addService(make: (id: number) => CmService): CmService {
-    this.#lastServiceId++;
-    const service = make(this.#lastServiceId);
-    this.#services.set(service.id, service);
-    return service;
+    return this.#cm.add(make);
   }
 
   removeService(id: number): void {
-    assert(this.#services.delete(id), `Expected service ${id} to be there`);
+    this.#cm.remove(id);
   }
 
   get queuePairCount(): number {
@@ -143,8 +155,57 @@ export class Nic implements FrameSink {
     for (const context of [...this.contexts]) ibv_close_device(context);
   }
 
+  get portState(): 'IBV_PORT_ACTIVE' | 'IBV_PORT_DOWN' {
+    return this.#portState;
+  }
+
+  /**
+   * Takes the port down, or up again: while it is down frames vanish, both ways, and queue pairs find
+   * out by their retries. Told to every context.
+   */
+  setPortState(state: 'IBV_PORT_ACTIVE' | 'IBV_PORT_DOWN'): void {
+    if (state === this.#portState) return;
+    this.#portState = state;
+    const event_type = state === 'IBV_PORT_ACTIVE' ? 'IBV_EVENT_PORT_ACTIVE' : 'IBV_EVENT_PORT_ERR';
+    for (const { asyncEvents } of this.contexts) {
+      asyncEvents.push({ event_type, element: { port_num: 1 } });
+    }
+  }
+
+  /** The device has failed: every queue pair goes to the error state, every context is told. */
+  fail(): void {
+    for (const context of this.contexts) {
+      context.asyncEvents.push({ event_type: 'IBV_EVENT_DEVICE_FATAL', element: context });
+    }
+    for (const qp of [...this.#queuePairs.values()]) qp.fail('IBV_WC_WR_FLUSH_ERR');
+  }
+
+  /** As `Transport.send`. */
+  transmit(nodeId: string, header: FrameHeader, payload: readonly Uint8Array[]): SendOutcome {
+    if (this.#portState === 'IBV_PORT_DOWN') return 'queued';
+    return this.transport.send(nodeId, header, payload);
+  }
+
+  /** As `Transport.reply`. */
+  reply(nodeId: string, header: FrameHeader): void {
+    if (this.#portState === 'IBV_PORT_ACTIVE') this.transport.reply(nodeId, header);
+  }
+
+  /** No memory that frames were made from is still read by a link. */
+  get isQuiet(): boolean {
+    for (const nodeId of this.#peers) if (!this.transport.isQuiet(nodeId)) return false;
+    return true;
+  }
+
+  /** Resolves when none of the frames made so far is still read from memory. In bounded time. */
+  async quiesce(): Promise<void> {
+    const busy = [...this.#peers].filter((nodeId) => !this.transport.isQuiet(nodeId));
+    await Promise.all(busy.map((nodeId) => this.transport.quiesce(nodeId, QUIESCE_MS)));
+  }
+
   place(nodeId: string, header: FrameHeader): readonly Uint8Array[] | null {
-    if (header.type === 'CM') return this.#placeCm(nodeId, header);
+    if (this.#portState === 'IBV_PORT_DOWN') return null;
+    if (header.type === 'CM') return this.#cm.place(nodeId, header);
     const qp = this.#admit(nodeId, header);
     if (qp === undefined) return null;
     if (BARE.has(header.type)) return this.#refuse('malformed');
@@ -152,8 +213,9 @@ export class Nic implements FrameSink {
   }
 
   landed(nodeId: string, header: FrameHeader): void {
+    if (this.#portState === 'IBV_PORT_DOWN') return;
     if (header.type === 'CM') {
-      this.#landedCm(nodeId, header);
+      this.#cm.landed(nodeId, header);
       return;
     }
     const qp = this.#admit(nodeId, header);
@@ -164,7 +226,7 @@ export class Nic implements FrameSink {
 
   linkUp(nodeId: string): void {
     // Services first: a peer must have heard of a queue pair before its frames come.
-    for (const service of [...this.#services.values()]) service.linkUp(nodeId);
+    this.#cm.linkUp(nodeId);
     for (const qp of this.#linked(nodeId)) qp.linkUp();
   }
 
@@ -174,12 +236,12 @@ export class Nic implements FrameSink {
 
   linkLost(nodeId: string, reason: string): void {
     this.#onEvent({ kind: 'linkLost', nodeId, reason });
-    for (const service of [...this.#services.values()]) service.linkLost(nodeId);
+    this.#cm.linkLost(nodeId);
     for (const qp of this.#linked(nodeId)) qp.linkLost();
   }
 
   writable(nodeId: string): void {
-    for (const service of [...this.#services.values()]) service.linkUp(nodeId);
+    this.#cm.linkUp(nodeId);
     const linked = this.#queuePairsByNode.get(nodeId);
     for (const qp of this.#linked(nodeId)) {
       if (qp.writable()) continue;
@@ -213,23 +275,6 @@ export class Nic implements FrameSink {
   #refuse(refusal: FrameRefusal): null {
     this.refused[refusal]++;
     return null;
-  }
-
-  #placeCm(nodeId: string, header: FrameHeader): readonly Uint8Array[] | null {
-    if (!this.#services.has(header.destQpn)) return this.#refuse('unknownService');
-    if (header.payloadLength > CM_PAYLOAD_BYTES_MAX) return this.#refuse('malformed');
-    const payload = new Uint8Array(header.payloadLength);
-    this.#cmPayloads.set(nodeId, payload);
-    return [payload];
-  }
-
-  #landedCm(nodeId: string, header: FrameHeader): void {
-    const payload = this.#cmPayloads.get(nodeId) ?? new Uint8Array();
-    this.#cmPayloads.delete(nodeId);
-    const service = this.#services.get(header.destQpn);
-    const refusal =
-      service === undefined ? 'unknownService' : service.receive(nodeId, header, payload);
-    if (refusal !== undefined) this.refused[refusal]++;
   }
 }
 

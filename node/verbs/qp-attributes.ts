@@ -8,9 +8,12 @@ export interface IbvQpCap {
   readonly max_recv_wr: number;
   readonly max_send_sge: number;
   readonly max_recv_sge: number;
+  /** Bytes of an IBV_SEND_INLINE request. Absent: what the device takes. */
+  readonly max_inline_data?: number;
 }
 
 /**
+ * For libraries inside the host.
  * `credits`: the peer has posted receives. `sendSpace`: after ENOMEM, the send queue has room again.
  * `fatal`: the queue pair went to the error state by itself.
  */
@@ -36,12 +39,16 @@ export interface IbvQpCounters {
   readBytesReceived: number;
   /** As the side that answered. */
   readBytesSent: number;
+  /** Requests that were executed here, each counted once. */
+  atomicsExecuted: number;
   /** Payload bytes sent again after a loss, of all kinds. */
   replayedBytesSent: number;
 }
 
 /** Attributes in force; those of states not yet reached have no meaning. */
-export type QpAttributes = Required<Omit<IbvQpAttr, 'qp_state'>>;
+export type QpAttributes = Required<
+  Omit<IbvQpAttr, 'qp_state' | 'cur_qp_state' | 'en_sqd_async_notify'>
+>;
 
 /** Before any modification. */
 export const INITIAL_ATTRIBUTES: QpAttributes = {

@@ -10,40 +10,38 @@
  */
 import type { Errno } from '../../common/errno.ts';
 import type { CancelTimer } from '../../common/scheduler.ts';
-import type { FrameHeader, NakSyndrome } from '../transport/frame.ts';
+import type { FrameHeader } from '../transport/frame.ts';
 import { AckTimer } from './ack-timer.ts';
 import { CreditGauge } from './credit-gauge.ts';
-import { frameCount, frameSlice } from './frame-header.ts';
+import { isGathered } from './gather.ts';
 import { psnAdd } from './psn.ts';
 import type { IbvQp } from './qp.ts';
 import { ackTimeoutMs, RNR_TIMER_MS } from './qp-state.ts';
-import { type SendEntry, SendQueue } from './send-queue.ts';
+import { requestHeader } from './request-frame.ts';
+import { statusOfSyndrome } from './responder-faults.ts';
+import { RetryBudget } from './retry-budget.ts';
+import { type SendEntry, SendQueue, type SendRequest } from './send-queue.ts';
 import type { IbvWcStatus } from './wc.ts';
-import { type IbvSendWr, OPCODES, sgeLength } from './work-request.ts';
+import { OPCODES } from './work-request.ts';
 
-/** Infinite `rnr_retry`. */
-const RNR_RETRY_FOR_EVER = 7;
+/** How long a local page that is being mapped is waited for, before it is looked at again. */
+const PAGE_FAULT_RETRY_MS = 0.1;
 
-const FATAL_SYNDROMES: Readonly<Partial<Record<NakSyndrome, IbvWcStatus>>> = {
-  INVALID_REQUEST: 'IBV_WC_REM_INV_REQ_ERR',
-  REMOTE_ACCESS_ERROR: 'IBV_WC_REM_ACCESS_ERR',
-  REMOTE_OPERATION_ERROR: 'IBV_WC_REM_OP_ERR',
-};
-
-/** The frame of a READ request carries no payload. */
-const REQUEST_SLICE = { first: true, last: true, messageOffset: 0, payloadLength: 0 } as const;
+const NO_PAYLOAD: readonly Uint8Array[] = [];
 
 export class Requester {
   readonly credits: CreditGauge;
   readonly #qp: IbvQp;
   readonly #queue = new SendQueue();
   readonly #ackTimer: AckTimer;
-  #blocked: 'full' | 'down' | 'rnr' | undefined;
+  readonly #retries = new RetryBudget();
+  #blocked: 'full' | 'down' | 'wait' | undefined;
   #pumping = false;
   #spaceWanted = false;
-  #retriesLeft = 0;
-  #rnrRetriesLeft = 0;
-  #cancelRnrTimer: CancelTimer = () => undefined;
+  #cancelWait: CancelTimer = () => undefined;
+  /** In SQD, requests under way have not completed; whether somebody wants to hear of the end. */
+  #draining = false;
+  #drainNotify = false;
 
   constructor(qp: IbvQp) {
     this.#qp = qp;
@@ -62,7 +60,13 @@ export class Requester {
     return this.#queue.length;
   }
 
-  post(wr: IbvSendWr): Errno | undefined {
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Queues a request; `pump` sends it. ENOMEM: the queue is full. */
+  post(request: SendRequest): Errno | undefined {
+    const { wr } = request;
     if (this.#qp.state === 'IBV_QPS_ERR') {
       this.#qp.completeSend(wr, 'IBV_WC_WR_FLUSH_ERR', 0);
       return undefined;
@@ -71,39 +75,50 @@ export class Requester {
       this.#spaceWanted = true;
       return 'ENOMEM';
     }
-    const length = sgeLength(wr.sg_list);
-    const read = wr.opcode === 'IBV_WR_RDMA_READ';
-    const frames = read ? 1 : frameCount(length, this.#qp.attributes.path_mtu);
-    this.#queue.append(wr, read, length, frames);
+    this.#queue.append(request);
     if (OPCODES[wr.opcode].consumesReceive) this.credits.consume();
-    this.#pump();
     return undefined;
   }
 
-  /** Where a part of the answer to a READ goes. */
+  /** Into SQD: what is under way goes on to its end, nothing new begins. */
+  drain(notify: boolean): void {
+    this.#draining = true;
+    this.#drainNotify = notify;
+    this.#settleDrain();
+  }
+
+  /** Where a part of the answer to a READ, or the answer to an atomic, goes. */
   place(header: FrameHeader): readonly Uint8Array[] | null {
     const entry = this.#expecting(header);
     return entry === undefined ? null : (this.#sink(entry, header) ?? null);
   }
 
   landed(header: FrameHeader): void {
-    if (header.type === 'READ_RESPONSE') this.#onReadResponse(header);
-    if (header.type === 'ACK') this.#acknowledge(psnAdd(header.psn, 1));
-    if (header.type === 'NAK') this.#onNak(header);
-    if (header.type !== 'READ_RESPONSE') this.credits.grant(header.credits);
+    switch (header.type) {
+      case 'ACK':
+        this.#acknowledge(psnAdd(header.psn, 1));
+        this.credits.grant(header.credits);
+        break;
+      case 'NAK':
+        this.#onNak(header);
+        this.credits.grant(header.credits);
+        break;
+      default:
+        this.#onAnswer(header);
+    }
     this.#retire();
-    this.#pump();
+    this.pump();
   }
 
   linkUp(): void {
-    if (this.#blocked !== 'rnr') this.#blocked = undefined;
+    if (this.#blocked !== 'wait') this.#blocked = undefined;
     this.credits.linkUp();
     this.#queue.rewind();
-    this.#pump();
+    this.pump();
   }
 
   linkDown(): void {
-    if (this.#blocked !== 'rnr') this.#blocked = 'down';
+    if (this.#blocked !== 'wait') this.#blocked = 'down';
     this.#watch();
   }
 
@@ -116,7 +131,7 @@ export class Requester {
   /** False if the link is full again. */
   writable(): boolean {
     if (this.#blocked === 'full') this.#blocked = undefined;
-    this.#pump();
+    this.pump();
     return !this.#isLinkFull();
   }
 
@@ -130,9 +145,21 @@ export class Requester {
     this.#queue.clear();
     this.#blocked = undefined;
     this.#spaceWanted = false;
-    this.#cancelRnrTimer();
+    this.#draining = false;
+    this.#cancelWait();
     this.#ackTimer.stop();
     this.credits.reset();
+  }
+
+  /** Sends what may be sent now. */
+  pump(): void {
+    if (this.#pumping || !this.#isSending()) return;
+    this.#pumping = true;
+    while (this.#blocked === undefined && this.#sendNext()) {
+      // One frame per turn.
+    }
+    this.#pumping = false;
+    this.#watch();
   }
 
   /** A method, because sending changes it. */
@@ -140,14 +167,8 @@ export class Requester {
     return this.#blocked === 'full';
   }
 
-  #pump(): void {
-    if (this.#pumping || this.#qp.state !== 'IBV_QPS_RTS') return;
-    this.#pumping = true;
-    while (this.#blocked === undefined && this.#sendNext()) {
-      // One frame per turn.
-    }
-    this.#pumping = false;
-    this.#watch();
+  #isSending(): boolean {
+    return this.#qp.state === 'IBV_QPS_RTS' || this.#qp.state === 'IBV_QPS_SQD';
   }
 
   /** Hands one frame to the transport. False if there is nothing to send now. */
@@ -159,62 +180,62 @@ export class Requester {
     return true;
   }
 
+  /** Whether the request may begin, or go on, now. */
+  #mayProceed(entry: SendEntry): boolean {
+    const due = this.#queue.answersDue;
+    if (entry.fence && due > 0) return false;
+    if (entry.answer !== 'ack' && due >= this.#qp.attributes.max_rd_atomic) return false;
+    return this.#qp.state === 'IBV_QPS_RTS' || this.#queue.wasSent(entry.firstPsn);
+  }
+
   #sendFrame(entry: SendEntry): boolean {
-    const { max_rd_atomic, path_mtu } = this.#qp.attributes;
-    if (entry.read && this.#queue.readsInFlight >= max_rd_atomic) return false;
-    const slice = entry.read
-      ? REQUEST_SLICE
-      : frameSlice(entry.length, path_mtu, this.#queue.frameIndex);
-    const views = this.#localMemory(entry, slice);
-    if (views === undefined) {
-      this.#failEntry(entry, 'IBV_WC_LOC_PROT_ERR');
-      return false;
-    }
-    const { frame, rdma } = OPCODES[entry.wr.opcode];
-    const header = {
-      ...slice,
-      psn: this.#queue.sendPsn,
-      remoteAddress: entry.wr.remote_addr ?? 0,
-      rkey: entry.wr.rkey ?? 0,
-      messageLength: entry.length,
-      immediate: (entry.wr.imm_data ?? 0) >>> 0,
-    };
-    const outcome = this.#qp.send(frame, header, entry.read ? [] : views);
+    if (!this.#mayProceed(entry)) return false;
+    const header = requestHeader(this.#qp, entry, this.#queue.sendPsn);
+    const payload = this.#payloadOf(entry, header);
+    if (payload === undefined) return false;
+    const outcome = this.#qp.transmit(header, payload);
     if (outcome !== 'queued') {
       this.#blocked = outcome;
       return false;
     }
-    this.#count(rdma, slice.payloadLength);
+    this.#count(entry, header.payloadLength);
     return true;
   }
 
-  /** What a frame sends; for a READ, everything that the answer will fill. */
-  #localMemory(
-    entry: SendEntry,
-    slice: { readonly messageOffset: number; readonly payloadLength: number },
-  ): Uint8Array[] | undefined {
-    const { sg_list } = entry.wr;
-    if (entry.read) {
-      return this.#qp.gather(
-        sg_list,
-        { offset: 0, length: entry.length },
-        'IBV_ACCESS_LOCAL_WRITE',
-      );
+  /** What a frame sends; `undefined`: the local memory does not allow it, or not yet. */
+  #payloadOf(entry: SendEntry, header: FrameHeader): readonly Uint8Array[] | undefined {
+    const { wr, answer, payload } = entry;
+    const { messageOffset: offset, payloadLength: length } = header;
+    if (answer === 'ack' && payload !== undefined) {
+      return [payload.subarray(offset, offset + length)];
     }
-    return this.#qp.gather(sg_list, { offset: slice.messageOffset, length: slice.payloadLength });
+    // The answer will fill its memory: what cannot be written then is not asked for.
+    const gathered =
+      answer === 'ack'
+        ? this.#qp.gather(wr.sg_list, offset, length, undefined)
+        : this.#qp.gather(wr.sg_list, 0, entry.length, 'IBV_ACCESS_LOCAL_WRITE');
+    if (isGathered(gathered)) {
+      if (answer === 'ack') return gathered;
+      return payload === undefined ? NO_PAYLOAD : [payload];
+    }
+    if (gathered === 'fault') this.#waitFor(PAGE_FAULT_RETRY_MS);
+    else this.#failEntry(entry, 'IBV_WC_LOC_PROT_ERR');
+    return undefined;
   }
 
-  #count(rdma: boolean, bytes: number): void {
+  #count(entry: SendEntry, bytes: number): void {
+    if (entry.answer === 'atomic') return;
     const { counters } = this.#qp;
     if (this.#queue.isReplay) counters.replayedBytesSent += bytes;
-    else if (rdma) counters.writeBytesSent += bytes;
+    else if (OPCODES[entry.wr.opcode].rdma) counters.writeBytesSent += bytes;
     else counters.sendBytesSent += bytes;
   }
 
-  /** The READ that waits for exactly this part of its answer. */
+  /** The READ or atomic that waits for exactly this part of its answer. */
   #expecting(header: FrameHeader): SendEntry | undefined {
     const entry = this.#queue.at(header.psn);
-    if (!entry?.read || !this.#queue.wasSent(header.psn)) return undefined;
+    if (entry === undefined || entry.answer === 'ack') return undefined;
+    if (!this.#queue.wasSent(header.psn)) return undefined;
     if (entry.answered || entry.failure !== undefined) return undefined;
     if (header.messageOffset < entry.placed) return undefined;
     if (header.messageOffset > entry.placed) {
@@ -222,17 +243,25 @@ export class Requester {
       return undefined;
     }
     const end = header.messageOffset + header.payloadLength;
+    const kind = header.type === 'READ_RESPONSE' ? 'read' : 'atomic';
     const fits = header.messageLength === entry.length && end <= entry.length;
-    if (fits && header.last === (end === entry.length)) return entry;
+    if (kind === entry.answer && fits && header.last === (end === entry.length)) return entry;
     this.#failEntry(entry, 'IBV_WC_BAD_RESP_ERR');
     return undefined;
   }
 
   #sink(entry: SendEntry, header: FrameHeader): Uint8Array[] | undefined {
-    const range = { offset: header.messageOffset, length: header.payloadLength };
-    const views = this.#qp.gather(entry.wr.sg_list, range, 'IBV_ACCESS_LOCAL_WRITE');
-    if (views === undefined) this.#failEntry(entry, 'IBV_WC_LOC_PROT_ERR');
-    return views;
+    const { messageOffset, payloadLength } = header;
+    const gathered = this.#qp.gather(
+      entry.wr.sg_list,
+      messageOffset,
+      payloadLength,
+      'IBV_ACCESS_LOCAL_WRITE',
+    );
+    if (isGathered(gathered)) return gathered;
+    if (gathered === 'fault') this.#askAgain(entry);
+    else this.#failEntry(entry, 'IBV_WC_LOC_PROT_ERR');
+    return undefined;
   }
 
   /** A part of the answer is missing: asks for the whole once more, until something arrives. */
@@ -240,16 +269,16 @@ export class Requester {
     if (entry.askedAgain) return;
     entry.askedAgain = true;
     this.#queue.rewindTo(entry.firstPsn);
-    this.#pump();
+    this.pump();
   }
 
-  #onReadResponse(header: FrameHeader): void {
+  #onAnswer(header: FrameHeader): void {
     const entry = this.#expecting(header);
     if (entry === undefined || this.#sink(entry, header) === undefined) return;
     entry.placed += header.payloadLength;
-    entry.answered = header.last;
     entry.askedAgain = false;
-    this.#qp.counters.readBytesReceived += header.payloadLength;
+    if (header.last) this.#queue.answered(entry);
+    if (entry.answer === 'read') this.#qp.counters.readBytesReceived += header.payloadLength;
     // The peer executes in order: an answer acknowledges everything before it.
     this.#acknowledge(psnAdd(header.psn, 1));
     this.#noteProgress();
@@ -265,9 +294,9 @@ export class Requester {
     const entry = this.#queue.at(psn);
     if (entry === undefined || !this.#queue.wasSent(psn)) return;
     // A READ may be refused after its request has been acknowledged; anything else is old news.
-    if (!entry.read && this.#queue.isAcknowledged(psn)) return;
+    if (entry.answer !== 'read' && this.#queue.isAcknowledged(psn)) return;
     this.#acknowledge(psn);
-    const status = FATAL_SYNDROMES[syndrome];
+    const status = statusOfSyndrome(syndrome);
     if (status !== undefined) this.#failEntry(entry, status);
     else if (syndrome === 'RNR') this.#onReceiverNotReady(header, entry);
     else if (this.#takeRetry()) this.#queue.rewindTo(psn);
@@ -275,18 +304,21 @@ export class Requester {
 
   /** The peer names in `immediate` the code of the time to wait. */
   #onReceiverNotReady(header: FrameHeader, entry: SendEntry): void {
-    if (this.#blocked === 'rnr') return;
-    if (this.#rnrRetriesLeft === 0) {
+    if (this.#blocked === 'wait') return;
+    if (!this.#retries.takeRnr()) {
       this.#failEntry(entry, 'IBV_WC_RNR_RETRY_EXC_ERR');
       return;
     }
-    if (this.#qp.attributes.rnr_retry !== RNR_RETRY_FOR_EVER) this.#rnrRetriesLeft--;
     this.#queue.rewindTo(header.psn);
-    this.#blocked = 'rnr';
-    const waitMs = RNR_TIMER_MS[header.immediate & 31] ?? 0;
-    this.#cancelRnrTimer = this.#qp.context.nic.scheduler.after(waitMs, () => {
+    this.#waitFor(RNR_TIMER_MS[header.immediate & 31] ?? 0);
+  }
+
+  /** Sends nothing for a while. */
+  #waitFor(waitMs: number): void {
+    this.#blocked = 'wait';
+    this.#cancelWait = this.#qp.context.nic.scheduler.after(waitMs, () => {
       this.#blocked = undefined;
-      this.#pump();
+      this.pump();
     });
   }
 
@@ -305,14 +337,23 @@ export class Requester {
       this.#qp.completeSend(entry.wr, entry.failure ?? 'IBV_WC_SUCCESS', entry.length);
       if (entry.failure !== undefined) this.#qp.fail(entry.failure);
     }
-    if (!retired || !this.#spaceWanted) return;
+    if (!retired) return;
+    if (this.#draining) this.#settleDrain();
+    if (!this.#spaceWanted) return;
     this.#spaceWanted = false;
     this.#qp.event('sendSpace');
   }
 
+  /** The queue is drained when no request is left that had begun. */
+  #settleDrain(): void {
+    const { oldest } = this.#queue;
+    if (oldest !== undefined && this.#queue.wasSent(oldest.firstPsn)) return;
+    this.#draining = false;
+    if (this.#drainNotify) this.#qp.raise('IBV_EVENT_SQ_DRAINED');
+  }
+
   #noteProgress(): void {
-    this.#retriesLeft = this.#qp.attributes.retry_cnt;
-    this.#rnrRetriesLeft = this.#qp.attributes.rnr_retry;
+    this.#retries.refill(this.#qp.attributes);
     this.#ackTimer.noteProgress();
   }
 
@@ -320,12 +361,9 @@ export class Requester {
   #takeRetry(): boolean {
     const { oldest } = this.#queue;
     if (oldest === undefined) return false;
-    if (this.#retriesLeft === 0) {
-      this.#failEntry(oldest, 'IBV_WC_RETRY_EXC_ERR');
-      return false;
-    }
-    this.#retriesLeft--;
-    return true;
+    if (this.#retries.take()) return true;
+    this.#failEntry(oldest, 'IBV_WC_RETRY_EXC_ERR');
+    return false;
   }
 
   /** Keeps the acknowledgement timer running exactly while an answer may be expected. */
@@ -333,7 +371,7 @@ export class Requester {
     const { oldest } = this.#queue;
     const { timeout } = this.#qp.attributes;
     const sent = oldest !== undefined && this.#queue.wasSent(oldest.firstPsn);
-    const waiting = sent && this.#blocked !== 'down' && this.#blocked !== 'rnr';
+    const waiting = sent && this.#blocked !== 'down' && this.#blocked !== 'wait';
     if (waiting && timeout > 0) this.#ackTimer.run(ackTimeoutMs(timeout));
     else this.#ackTimer.stop();
   }
@@ -342,7 +380,7 @@ export class Requester {
     if (!this.#takeRetry()) return;
     // Frames that still stand in front of a full link are late, not lost.
     if (!this.#isLinkFull()) this.#queue.rewind();
-    this.#pump();
+    this.pump();
   }
 
   /**
@@ -350,6 +388,7 @@ export class Requester {
    * acknowledged sequence number, which the peer takes for a duplicate.
    */
   #probe(): void {
+    if (this.#qp.state !== 'IBV_QPS_RTS') return;
     this.#qp.send('WRITE', { psn: this.#queue.acknowledgedPsn, first: true, last: true }, []);
   }
 }

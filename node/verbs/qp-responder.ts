@@ -11,36 +11,30 @@
 import { assert, defined } from '../../common/assert.ts';
 import type { Errno } from '../../common/errno.ts';
 import type { FrameHeader, NakSyndrome } from '../transport/frame.ts';
+import { ATOMIC_BYTES, executeAtomic, SavedReplies } from './atomic.ts';
 import { psnAdd, psnDistance } from './psn.ts';
 import type { IbvQp } from './qp.ts';
-import { ReadStreams } from './read-streams.ts';
 import {
   checkRead,
   checkRequest,
-  NO_ACCESS,
   type PartialMessage,
-  type Refusal,
   type RequestProgress,
+  requestTarget,
 } from './request-check.ts';
+import { RESPONDER_FAULTS, type ResponderFault, statusOfSyndrome } from './responder-faults.ts';
+import { ResponseQueue } from './response-queue.ts';
 import type { IbvWcStatus } from './wc.ts';
 import type { IbvRecvWr } from './work-request.ts';
 
 /** A long message is acknowledged every so many frames, and at its end. */
 const ACK_EVERY_FRAMES = 16;
 
-/** What the peer's request ends with. */
-const STATUS_TOLD: Readonly<Record<NakSyndrome, IbvWcStatus>> = {
-  NONE: 'IBV_WC_SUCCESS',
-  SEQUENCE_ERROR: 'IBV_WC_RETRY_EXC_ERR',
-  RNR: 'IBV_WC_RNR_RETRY_EXC_ERR',
-  INVALID_REQUEST: 'IBV_WC_REM_INV_REQ_ERR',
-  REMOTE_ACCESS_ERROR: 'IBV_WC_REM_ACCESS_ERR',
-  REMOTE_OPERATION_ERROR: 'IBV_WC_REM_OP_ERR',
-};
-
-export class Responder {
+export class Responder implements RequestProgress {
   readonly #qp: IbvQp;
-  readonly #reads: ReadStreams;
+  readonly #responses: ResponseQueue;
+  readonly #savedReplies = new SavedReplies();
+  /** Where the operands of an atomic land: nothing else arrives before it is executed. */
+  readonly #operands = new Uint8Array(2 * ATOMIC_BYTES);
   #receives: IbvRecvWr[] = [];
   /** Receives posted since the start, modulo 2^32: the credits that the peer is told. */
   #posted = 0;
@@ -52,12 +46,12 @@ export class Responder {
   #framesUnacked = 0;
   /** The NAK that ended the connection; repeated if the peer has missed it. */
   #lastWord: { readonly psn: number; readonly syndrome: NakSyndrome } | undefined;
-  /** A refusal that waits until earlier READs have been answered. */
-  #pendingRefusal: { readonly psn: number; readonly refusal: Refusal } | undefined;
+  /** A refusal that waits until earlier requests have been answered. */
+  #pendingFault: { readonly psn: number; readonly fault: ResponderFault } | undefined;
 
   constructor(qp: IbvQp) {
     this.#qp = qp;
-    this.#reads = new ReadStreams(qp);
+    this.#responses = new ResponseQueue(qp);
   }
 
   /** The queue pair has reached RTR. */
@@ -68,6 +62,18 @@ export class Responder {
   /** Receives posted since the start, modulo 2^32. */
   get receivesPosted(): number {
     return this.#posted;
+  }
+
+  get message(): PartialMessage | undefined {
+    return this.#message;
+  }
+
+  get receive(): IbvRecvWr | undefined {
+    return this.#receives[0];
+  }
+
+  get hasResponseRoom(): boolean {
+    return !this.#responses.isFull;
   }
 
   post(wr: IbvRecvWr): Errno | undefined {
@@ -83,24 +89,27 @@ export class Responder {
   }
 
   place(header: FrameHeader): readonly Uint8Array[] | null {
-    return this.#decide(header) ?? null;
+    if (!this.#admits(header)) return null;
+    if (isAtomic(header)) return [this.#operands.subarray(0, header.payloadLength)];
+    return requestTarget(this.#qp, this, header);
   }
 
   landed(header: FrameHeader): void {
-    if (this.#decide(header) === undefined) return;
+    if (!this.#admits(header)) return;
     this.#expectedPsn = psnAdd(this.#expectedPsn, 1);
-    if (header.type === 'READ_REQUEST') this.#reads.add(header);
+    if (header.type === 'READ_REQUEST') this.#responses.addRead(header);
+    else if (isAtomic(header)) this.#execute(header);
     else this.#stored(header);
     this.#framesUnacked++;
     if (header.last || this.#framesUnacked >= ACK_EVERY_FRAMES) this.#acknowledgeSoon();
-    this.pump();
+    if (!this.#responses.isIdle || this.#pendingFault !== undefined) this.pump();
   }
 
-  /** Sends answers to READs. False if the link is full. */
+  /** Sends answers. False if the link is full. */
   pump(): boolean {
-    const outcome = this.#reads.pump();
-    if (outcome.kind === 'refused') this.#refuse(outcome.psn, NO_ACCESS);
-    else if (outcome.kind === 'idle') this.#settlePendingRefusal();
+    const outcome = this.#responses.pump();
+    if (outcome.kind === 'refused') this.#refuse(outcome.psn, RESPONDER_FAULTS.noAccess);
+    else if (outcome.kind === 'idle') this.#settlePendingFault();
     return outcome.kind !== 'full';
   }
 
@@ -108,36 +117,34 @@ export class Responder {
     const receives = this.#receives;
     this.#receives = [];
     this.#message = undefined;
-    this.#reads.clear();
+    // Its receive is flushed with the others.
+    this.#pendingFault = undefined;
+    this.#responses.clear();
     for (const wr of receives) this.#completeReceive(wr, 'IBV_WC_WR_FLUSH_ERR');
   }
 
   reset(): void {
     this.#receives = [];
     this.#message = undefined;
-    this.#reads.clear();
+    this.#responses.clear();
+    this.#savedReplies.clear();
     this.#posted = 0;
     this.#nakSent = false;
     this.#framesUnacked = 0;
     this.#lastWord = undefined;
-    this.#pendingRefusal = undefined;
+    this.#pendingFault = undefined;
   }
 
   /**
-   * Where the payload of `header` goes, if it is the expected frame and may be executed; else
-   * `undefined`, with the peer told what it has to know.
+   * Whether `header` is of the expected frame, and the frame may be executed. If not, the peer is told
+   * what it has to know.
    */
-  #decide(header: FrameHeader): Uint8Array[] | undefined {
-    if (!this.#isNext(header)) return undefined;
-    const decision = checkRequest(this.#qp, this.#progress(), header);
-    if (Array.isArray(decision)) return decision;
-    this.#refuse(header.psn, decision);
-    return undefined;
-  }
-
-  #progress(): RequestProgress {
-    const [receive] = this.#receives;
-    return { message: this.#message, receive, hasReadRoom: !this.#reads.isFull };
+  #admits(header: FrameHeader): boolean {
+    if (!this.#isNext(header)) return false;
+    const fault = checkRequest(this.#qp, this, header);
+    if (fault === undefined) return true;
+    this.#refuse(header.psn, fault);
+    return false;
   }
 
   #isNext(header: FrameHeader): boolean {
@@ -145,7 +152,7 @@ export class Responder {
       if (this.#lastWord !== undefined) this.#nak(this.#lastWord.psn, this.#lastWord.syndrome);
       return false;
     }
-    if (this.#pendingRefusal !== undefined) return false;
+    if (this.#pendingFault !== undefined) return false;
     const distance = psnDistance(header.psn, this.#expectedPsn);
     if (distance < 0) this.#onDuplicate(header);
     if (distance > 0 && !this.#nakSent) {
@@ -157,14 +164,28 @@ export class Responder {
     return true;
   }
 
-  /** Already executed: a READ is answered again, anything else only acknowledged again. */
+  /** Already executed: READ and atomics are answered again, anything else only acknowledged again. */
   #onDuplicate(header: FrameHeader): void {
-    if (header.type === 'READ_REQUEST' && checkRead(this.#qp, header) === undefined) {
-      this.#reads.addDuplicate(header);
+    if (isAtomic(header)) {
+      const reply = this.#savedReplies.get(header.psn);
+      // One that is not kept any more has been answered long ago.
+      if (reply !== undefined) this.#responses.addAtomic(header.psn, reply);
+      this.pump();
+    } else if (header.type === 'READ_REQUEST' && checkRead(this.#qp, header) === undefined) {
+      this.#responses.addReadAgain(header);
       this.pump();
     } else {
       this.#acknowledgeSoon();
     }
+  }
+
+  #execute({ type, psn, rkey, remoteAddress }: FrameHeader): void {
+    const region = defined(this.#qp.context.nic.region(rkey), 'the region of an atomic');
+    const memory = region.views(remoteAddress, ATOMIC_BYTES);
+    const reply = executeAtomic(type, this.#operands, memory);
+    this.#qp.counters.atomicsExecuted++;
+    this.#savedReplies.save(psn, reply);
+    this.#responses.addAtomic(psn, reply);
   }
 
   /** Counts a WRITE or SEND frame whose payload is in place. */
@@ -187,31 +208,33 @@ export class Responder {
     });
   }
 
-  #refuse(psn: number, refusal: Refusal): void {
-    if (refusal.syndrome === 'RNR') {
+  #refuse(psn: number, fault: ResponderFault): void {
+    if (fault.syndrome === 'RNR') {
       this.#nakSent = true;
       this.#nak(psn, 'RNR');
-    } else if (this.#reads.isIdle) {
-      this.#end(psn, refusal);
+    } else if (this.#responses.isIdle) {
+      this.#end(psn, fault);
     } else {
-      this.#pendingRefusal ??= { psn, refusal };
+      this.#pendingFault ??= { psn, fault };
     }
   }
 
-  #settlePendingRefusal(): void {
-    const pending = this.#pendingRefusal;
+  #settlePendingFault(): void {
+    const pending = this.#pendingFault;
     if (pending === undefined) return;
-    this.#pendingRefusal = undefined;
-    this.#end(pending.psn, pending.refusal);
+    this.#pendingFault = undefined;
+    this.#end(pending.psn, pending.fault);
   }
 
-  #end(psn: number, { syndrome, receive }: Refusal): void {
+  #end(psn: number, { syndrome, receive: status, event }: ResponderFault): void {
     this.#lastWord = { psn, syndrome };
     this.#nak(psn, syndrome);
-    if (receive !== undefined) {
-      this.#completeReceive(defined(this.#receives.shift(), 'a posted receive'), receive);
+    if (status !== undefined) {
+      this.#completeReceive(defined(this.#receives.shift(), 'a posted receive'), status);
+    } else if (event !== undefined) {
+      this.#qp.raise(event);
     }
-    this.#qp.fail(receive ?? STATUS_TOLD[syndrome]);
+    this.#qp.fail(status ?? defined(statusOfSyndrome(syndrome), 'the status of a fault'));
   }
 
   #completeReceive(wr: IbvRecvWr, status: IbvWcStatus): void {
@@ -237,6 +260,14 @@ export class Responder {
   }
 
   #isConnected(): boolean {
-    return this.#qp.state === 'IBV_QPS_RTR' || this.#qp.state === 'IBV_QPS_RTS';
+    return canReceive(this.#qp.state);
   }
+}
+
+function canReceive(state: IbvQp['state']): boolean {
+  return state === 'IBV_QPS_RTR' || state === 'IBV_QPS_RTS' || state === 'IBV_QPS_SQD';
+}
+
+function isAtomic({ type }: FrameHeader): boolean {
+  return type === 'ATOMIC_CAS' || type === 'ATOMIC_FAA';
 }

@@ -1,7 +1,7 @@
 /**
  * States of a reliable-connection queue pair and the attributes each transition needs
- * (ibv_modify_qp(3); Linux drivers/infiniband/core/verbs.c `qp_state_table`). hlsim has no SQD, the
- * drained state, and no SQE, which reliable connections never enter.
+ * (ibv_modify_qp(3); Linux drivers/infiniband/core/verbs.c `qp_state_table`). Reliable connections
+ * never enter SQE; what the kernel's table says of alternate paths is left out, there is one path.
  */
 import { LINK_MTU_BYTES } from '../transport/frame.ts';
 import { NIC_LIMITS } from './limits.ts';
@@ -12,11 +12,17 @@ export type IbvQpState =
   | 'IBV_QPS_INIT'
   | 'IBV_QPS_RTR'
   | 'IBV_QPS_RTS'
+  | 'IBV_QPS_SQD'
+  | 'IBV_QPS_SQE'
   | 'IBV_QPS_ERR';
 
 /** `struct ibv_qp_attr`; a present property is a set bit of the attribute mask. */
 export interface IbvQpAttr {
   readonly qp_state?: IbvQpState;
+  /** The state that the caller believes it is in; another one makes the call fail. */
+  readonly cur_qp_state?: IbvQpState;
+  /** To SQD: report IBV_EVENT_SQ_DRAINED. */
+  readonly en_sqd_async_notify?: boolean;
   readonly pkey_index?: number;
   readonly port_num?: number;
   /** What the peer may do through this queue pair. Local writing is implied. */
@@ -78,14 +84,42 @@ const TRANSITIONS: Readonly<Record<IbvQpState, Readonly<Partial<Record<IbvQpStat
       IBV_QPS_ERR: BARE,
       IBV_QPS_RTS: {
         required: ['sq_psn', 'max_rd_atomic', 'retry_cnt', 'rnr_retry', 'timeout'],
-        optional: ['qp_access_flags', 'min_rnr_timer'],
+        optional: ['cur_qp_state', 'qp_access_flags', 'min_rnr_timer'],
       },
     },
     IBV_QPS_RTS: {
       IBV_QPS_RESET: BARE,
       IBV_QPS_ERR: BARE,
-      IBV_QPS_RTS: { required: [], optional: ['qp_access_flags', 'min_rnr_timer'] },
+      IBV_QPS_RTS: {
+        required: [],
+        optional: ['cur_qp_state', 'qp_access_flags', 'min_rnr_timer'],
+      },
+      IBV_QPS_SQD: { required: [], optional: ['en_sqd_async_notify'] },
     },
+    IBV_QPS_SQD: {
+      IBV_QPS_RESET: BARE,
+      IBV_QPS_ERR: BARE,
+      IBV_QPS_RTS: {
+        required: [],
+        optional: ['cur_qp_state', 'qp_access_flags', 'min_rnr_timer'],
+      },
+      IBV_QPS_SQD: {
+        required: [],
+        optional: [
+          'port_num',
+          'ah_attr',
+          'timeout',
+          'retry_cnt',
+          'rnr_retry',
+          'max_rd_atomic',
+          'max_dest_rd_atomic',
+          'qp_access_flags',
+          'pkey_index',
+          'min_rnr_timer',
+        ],
+      },
+    },
+    IBV_QPS_SQE: { IBV_QPS_RESET: BARE, IBV_QPS_ERR: BARE },
     IBV_QPS_ERR: { IBV_QPS_RESET: BARE, IBV_QPS_ERR: BARE },
   };
 
@@ -107,10 +141,21 @@ const RANGES: Readonly<Partial<Record<AttributeName, readonly [number, number]>>
   timeout: [0, 31],
 };
 
-/** Whether a queue pair in `from` may take `attributes` (which may name the next state). */
-export function isLegalModify(from: IbvQpState, attributes: IbvQpAttr): boolean {
-  const transition = TRANSITIONS[from][attributes.qp_state ?? from];
+/** Where a queue pair stands when it is modified. */
+export interface QpStanding {
+  readonly state: IbvQpState;
+  /** In SQD: requests that were under way have not completed. */
+  readonly draining: boolean;
+}
+
+/** Whether such a queue pair may take `attributes` (which may name the next state). */
+export function isLegalModify({ state, draining }: QpStanding, attributes: IbvQpAttr): boolean {
+  const next = attributes.qp_state ?? state;
+  const transition = TRANSITIONS[state][next];
   if (transition === undefined) return false;
+  // Linux, rxe_qp_chk_attr: while the queue drains there is only the way out by failure.
+  if (draining && (next === 'IBV_QPS_RTS' || next === 'IBV_QPS_SQD')) return false;
+  if ((attributes.cur_qp_state ?? state) !== state) return false;
   const given = (Object.keys(attributes) as (keyof IbvQpAttr)[]).filter(
     (name) => name !== 'qp_state' && attributes[name] !== undefined,
   ) as AttributeName[];

@@ -1,15 +1,15 @@
 /**
- * Queue pairs (`struct ibv_qp`; ibv_create_qp(3), ibv_modify_qp(3), ibv_post_send(3),
+ * Queue pairs (`struct ibv_qp`; ibv_create_qp(3), ibv_modify_qp(3), ibv_query_qp(3), ibv_post_send(3),
  * ibv_post_recv(3)), reliable connections only. The two halves have a file each: `qp-requester.ts`
  * runs what is posted here, `qp-responder.ts` executes what the peer asks for.
  */
-import { assert } from '../../common/assert.ts';
 import type { Errno } from '../../common/errno.ts';
 import type { FrameHeader, FrameType } from '../transport/frame.ts';
 import type { SendOutcome } from '../transport/transport.ts';
 import type { IbvContext, IbvPd } from './context.ts';
 import type { IbvCq } from './cq.ts';
 import { frameHeader } from './frame-header.ts';
+import { type Gathered, gather } from './gather.ts';
 import { NIC_LIMITS } from './limits.ts';
 import type { IbvAccessFlag } from './mr.ts';
 import type { FrameRefusal } from './nic.ts';
@@ -24,6 +24,7 @@ import {
 import { Requester } from './qp-requester.ts';
 import { Responder } from './qp-responder.ts';
 import { type IbvQpAttr, type IbvQpState, isLegalModify } from './qp-state.ts';
+import { prepareSend, type SendLimits } from './send-check.ts';
 import type { IbvWc, IbvWcStatus } from './wc.ts';
 import {
   type IbvRecvWr,
@@ -33,13 +34,20 @@ import {
   OPCODES,
 } from './work-request.ts';
 
-export class IbvQp {
+/** Events about a queue pair that stand for no completion. */
+type QpEventType =
+  | 'IBV_EVENT_QP_FATAL'
+  | 'IBV_EVENT_QP_REQ_ERR'
+  | 'IBV_EVENT_QP_ACCESS_ERR'
+  | 'IBV_EVENT_SQ_DRAINED';
+
+export class IbvQp implements SendLimits {
   readonly context: IbvContext;
   readonly pd: IbvPd;
   readonly qp_num: number;
   readonly send_cq: IbvCq;
   readonly recv_cq: IbvCq;
-  readonly cap: IbvQpCap;
+  readonly cap: Required<IbvQpCap>;
   readonly epoch: number;
   readonly counters: IbvQpCounters = {
     writeBytesSent: 0,
@@ -48,6 +56,7 @@ export class IbvQp {
     sendBytesReceived: 0,
     readBytesReceived: 0,
     readBytesSent: 0,
+    atomicsExecuted: 0,
     replayedBytesSent: 0,
   };
   readonly requester: Requester;
@@ -63,7 +72,7 @@ export class IbvQp {
     this.qp_num = qpn;
     this.send_cq = init.send_cq;
     this.recv_cq = init.recv_cq;
-    this.cap = init.cap;
+    this.cap = { max_inline_data: NIC_LIMITS.max_inline_data, ...init.cap };
     this.epoch = init.epoch;
     this.#onEvent = (event) => init.onEvent?.(event);
     this.requester = new Requester(this);
@@ -72,6 +81,11 @@ export class IbvQp {
 
   get state(): IbvQpState {
     return this.#state;
+  }
+
+  /** In SQD: requests that were under way have not completed. */
+  get draining(): boolean {
+    return this.requester.draining;
   }
 
   /** What took it to the error state by itself: the status of the request that failed, here or there. */
@@ -83,19 +97,25 @@ export class IbvQp {
     return this.#attributes;
   }
 
+  get max_send_sge(): number {
+    return this.cap.max_send_sge;
+  }
+
+  get max_inline_data(): number {
+    return this.cap.max_inline_data;
+  }
+
   /** Applies a legal modification. */
   modify(attributes: IbvQpAttr): void {
-    const { qp_state: next = this.#state, ...rest } = attributes;
+    const { qp_state, cur_qp_state: _, en_sqd_async_notify: notify, ...rest } = attributes;
     const previous = this.#state;
+    const next = qp_state ?? previous;
+    const moved = rest.ah_attr !== undefined && previous === 'IBV_QPS_SQD';
     this.#attributes = { ...this.#attributes, ...rest };
     this.#state = next;
+    if (moved) this.#link();
     if (next === previous && next !== 'IBV_QPS_RESET') return;
-    if (next === 'IBV_QPS_RESET') this.#reset();
-    if (next === 'IBV_QPS_RTR') this.responder.start();
-    if (next === 'IBV_QPS_RTR')
-      this.context.nic.linkQueuePair(this, this.attributes.ah_attr.nodeId);
-    if (next === 'IBV_QPS_RTS') this.requester.start();
-    if (next === 'IBV_QPS_ERR') this.#flush();
+    this.#enter(next, previous, notify ?? false);
   }
 
   /** Goes to the error state: every work request left ends with IBV_WC_WR_FLUSH_ERR. */
@@ -112,6 +132,7 @@ export class IbvQp {
     this.#reset();
     this.#state = 'IBV_QPS_RESET';
     this.context.nic.removeQueuePair(this);
+    this.context.asyncEvents.purge(this);
     this.pd.qps.delete(this);
     this.send_cq.users.delete(this);
     this.recv_cq.users.delete(this);
@@ -119,6 +140,10 @@ export class IbvQp {
 
   event(event: IbvQpEvent): void {
     this.#onEvent(event);
+  }
+
+  raise(event_type: QpEventType): void {
+    this.context.asyncEvents.push({ event_type, element: this });
   }
 
   /** Why a frame from there may not come to this queue pair, if so. */
@@ -132,14 +157,17 @@ export class IbvQp {
 
   /** Sends a request, or part of an answer with payload, on the link here -> peer. */
   send(type: FrameType, fields: Partial<FrameHeader>, payload: readonly Uint8Array[]): SendOutcome {
-    const header = this.#header(type, fields);
-    return this.context.nic.transport.send(this.#attributes.ah_attr.nodeId, header, payload);
+    return this.transmit(this.#header(type, fields), payload);
+  }
+
+  /** As `send`, of a header that is complete. */
+  transmit(header: FrameHeader, payload: readonly Uint8Array[]): SendOutcome {
+    return this.context.nic.transmit(this.#attributes.ah_attr.nodeId, header, payload);
   }
 
   /** Sends an ACK or NAK back. If it is lost the peer asks again. */
   reply(type: 'ACK' | 'NAK', fields: Partial<FrameHeader>): void {
-    const header = this.#header(type, fields);
-    this.context.nic.transport.reply(this.#attributes.ah_attr.nodeId, header);
+    this.context.nic.reply(this.#attributes.ah_attr.nodeId, this.#header(type, fields));
   }
 
   #header(type: FrameType, fields: Partial<FrameHeader>): FrameHeader {
@@ -151,28 +179,14 @@ export class IbvQp {
     });
   }
 
-  /** Local memory of a gather list, part [offset, offset + length); `undefined`: a check failed. */
+  /** Local memory of a gather list, part [offset, offset + length). */
   gather(
     list: readonly IbvSge[],
-    range: { readonly offset: number; readonly length: number },
-    right?: IbvAccessFlag,
-  ): Uint8Array[] | undefined {
-    const views: Uint8Array[] = [];
-    let skip = range.offset;
-    let left = range.length;
-    for (const { lkey, address, length } of list) {
-      const count = Math.min(left, length - skip);
-      if (count > 0) {
-        const region = this.context.nic.region(lkey);
-        const part = region?.reach(this.pd, right, address + skip, count);
-        if (part === undefined) return undefined;
-        views.push(...part);
-        left -= count;
-      }
-      skip = Math.max(0, skip - length);
-    }
-    assert(left === 0, 'Expected the range to lie inside the list');
-    return views;
+    offset: number,
+    length: number,
+    right: IbvAccessFlag | undefined,
+  ): Gathered {
+    return gather(this.pd, list, { offset, length, right });
   }
 
   completeReceive(completion: Omit<IbvWc, 'qp_num'>): void {
@@ -201,7 +215,7 @@ export class IbvQp {
   }
 
   linkLost(): void {
-    if (this.#state !== 'IBV_QPS_RTR' && this.#state !== 'IBV_QPS_RTS') return;
+    if (!isConnected(this.#state)) return;
     this.requester.linkLost();
     this.fail('IBV_WC_RETRY_EXC_ERR');
   }
@@ -209,6 +223,23 @@ export class IbvQp {
   /** Sends what waits. False if the link is full again. */
   writable(): boolean {
     return this.responder.pump() && this.requester.writable();
+  }
+
+  #enter(next: IbvQpState, previous: IbvQpState, notify: boolean): void {
+    if (next === 'IBV_QPS_RESET') this.#reset();
+    if (next === 'IBV_QPS_RTR') {
+      this.responder.start();
+      this.#link();
+    }
+    if (next === 'IBV_QPS_RTS' && previous === 'IBV_QPS_RTR') this.requester.start();
+    if (next === 'IBV_QPS_RTS' && previous === 'IBV_QPS_SQD') this.requester.pump();
+    if (next === 'IBV_QPS_SQD') this.requester.drain(notify);
+    if (next === 'IBV_QPS_ERR') this.#flush();
+  }
+
+  #link(): void {
+    this.context.nic.unlinkQueuePair(this);
+    this.context.nic.linkQueuePair(this, this.#attributes.ah_attr.nodeId);
   }
 
   #flush(): void {
@@ -226,16 +257,23 @@ export class IbvQp {
   }
 }
 
+function isConnected(state: IbvQpState): boolean {
+  return state === 'IBV_QPS_RTR' || state === 'IBV_QPS_RTS' || state === 'IBV_QPS_SQD';
+}
+
 /** Makes a queue pair in RESET. EINVAL: a limit of the device is exceeded, or a foreign CQ. */
 export function ibv_create_qp(pd: IbvPd, init: IbvQpInitAttr): IbvQp | Errno {
   const { cap, send_cq, recv_cq } = init;
+  const { max_qp_wr, max_sge, max_inline_data } = NIC_LIMITS;
   const depths = [cap.max_send_wr, cap.max_recv_wr];
   const widths = [cap.max_send_sge, cap.max_recv_sge];
-  if (depths.some((depth) => depth < 0 || depth > NIC_LIMITS.max_qp_wr)) return 'EINVAL';
-  if (widths.some((width) => width < 0 || width > NIC_LIMITS.max_sge)) return 'EINVAL';
+  if (depths.some((depth) => depth < 0 || depth > max_qp_wr)) return 'EINVAL';
+  if (widths.some((width) => width < 0 || width > max_sge)) return 'EINVAL';
+  if ((cap.max_inline_data ?? 0) < 0 || (cap.max_inline_data ?? 0) > max_inline_data) {
+    return 'EINVAL';
+  }
   const { context } = pd;
   if (!context.cqs.has(send_cq) || !context.cqs.has(recv_cq)) return 'EINVAL';
-  assert(context.pds.has(pd), 'Expected an allocated domain');
   const qp = context.nic.addQueuePair((qpn) => new IbvQp(pd, qpn, init));
   pd.qps.add(qp);
   send_cq.users.add(qp);
@@ -243,23 +281,60 @@ export function ibv_create_qp(pd: IbvPd, init: IbvQpInitAttr): IbvQp | Errno {
   return qp;
 }
 
-/** EINVAL: no such transition, an attribute missing, not allowed or out of range; nothing changed. */
+/**
+ * Changes state or attributes. EINVAL, and nothing has changed: the transition does not exist, an
+ * attribute is missing, not allowed, or out of range, or the send queue is still draining.
+ */
 export function ibv_modify_qp(qp: IbvQp, attributes: IbvQpAttr): Errno | undefined {
-  if (!isLegalModify(qp.state, attributes)) return 'EINVAL';
+  if (!isLegalModify(qp, attributes)) return 'EINVAL';
   qp.modify(attributes);
   return undefined;
 }
 
+/** What ibv_query_qp(3) tells. */
+export interface IbvQpInfo extends QpAttributes {
+  readonly qp_state: IbvQpState;
+  readonly sq_draining: boolean;
+  readonly cap: Required<IbvQpCap>;
+}
+
+export function ibv_query_qp(qp: IbvQp): IbvQpInfo {
+  return { ...qp.attributes, qp_state: qp.state, sq_draining: qp.draining, cap: qp.cap };
+}
+
 /**
- * Posts a request. EINVAL: the state is before RTS, or the request is malformed. ENOMEM: the send
+ * Posts a request. EINVAL: state before RTS, malformed, or too many pieces. ENOMEM: the send
  * queue is full. Keys are checked when it is executed. In the error state it is flushed at once.
  */
 export function ibv_post_send(qp: IbvQp, wr: IbvSendWr): Errno | undefined {
-  if (qp.state !== 'IBV_QPS_RTS' && qp.state !== 'IBV_QPS_ERR') return 'EINVAL';
-  if (!isWellFormed(wr.sg_list, qp.cap.max_send_sge)) return 'EINVAL';
-  if (OPCODES[wr.opcode].rdma && !isRemote(wr)) return 'EINVAL';
-  if (wr.opcode === 'IBV_WR_RDMA_READ' && qp.attributes.max_rd_atomic === 0) return 'EINVAL';
-  return qp.requester.post(wr);
+  const errno = enqueue(qp, wr);
+  if (errno === undefined) qp.requester.pump();
+  return errno;
+}
+
+/** How far a list got: `posted` requests are queued, the next one was refused with `errno`. */
+export interface IbvPostListFailure {
+  readonly errno: Errno;
+  readonly posted: number;
+}
+
+/**
+ * Posts requests in order, with one doorbell at the end. Stops at the first that is refused; those
+ * before it are posted (`bad_wr` of ibv_post_send(3)).
+ */
+export function ibv_post_send_list(
+  qp: IbvQp,
+  list: readonly IbvSendWr[],
+): IbvPostListFailure | undefined {
+  let failure: IbvPostListFailure | undefined;
+  for (const [posted, wr] of list.entries()) {
+    const errno = enqueue(qp, wr);
+    if (errno === undefined) continue;
+    failure = { errno, posted };
+    break;
+  }
+  qp.requester.pump();
+  return failure;
 }
 
 /** Posts a receive. EINVAL: state RESET, or malformed. ENOMEM: the receive queue is full. */
@@ -269,13 +344,19 @@ export function ibv_post_recv(qp: IbvQp, wr: IbvRecvWr): Errno | undefined {
   return qp.responder.post(wr);
 }
 
-/** Destroys the queue pair: no completion and no access to memory for it from here on. */
+/**
+ * Destroys the queue pair: no completion and no access to memory for it from here on, but for frames
+ * that the link has been handed. A library returns from it after `ibv_events_acknowledged`.
+ */
 export function ibv_destroy_qp(qp: IbvQp): undefined {
   qp.destroy();
 }
 
-function isRemote(wr: IbvSendWr): boolean {
-  const { remote_addr: address, rkey } = wr;
-  if (address === undefined || rkey === undefined) return false;
-  return Number.isSafeInteger(address) && address >= 0 && Number.isInteger(rkey) && rkey >= 0;
+function enqueue(qp: IbvQp, wr: IbvSendWr): Errno | undefined {
+  const { state } = qp;
+  if (state !== 'IBV_QPS_RTS' && state !== 'IBV_QPS_SQD' && state !== 'IBV_QPS_ERR') {
+    return 'EINVAL';
+  }
+  const request = prepareSend(wr, qp);
+  return request === undefined ? 'EINVAL' : qp.requester.post(request);
 }

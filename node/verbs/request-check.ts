@@ -3,10 +3,13 @@
  * changed here and nothing stored. Order of checks: form, rights of the queue pair, then for RDMA key,
  * domain, rights of the region, state and range (Linux, rxe `check_op_seq` ... `check_rkey`).
  */
-import type { FrameHeader, NakSyndrome } from '../transport/frame.ts';
+import { FIXED_PAYLOAD_BYTES, type FrameHeader } from '../transport/frame.ts';
+import { ATOMIC_BYTES } from './atomic.ts';
+import { type Gathered, gather, isGathered } from './gather.ts';
+import type { IbvAccessFlag } from './mr.ts';
 import type { IbvQp } from './qp.ts';
-import { reachForRead } from './read-streams.ts';
-import type { IbvWcStatus } from './wc.ts';
+import { RESPONDER_FAULTS, type ResponderFault } from './responder-faults.ts';
+import { admitRead } from './response-queue.ts';
 import { type IbvRecvWr, sgeLength } from './work-request.ts';
 
 /** The message whose frames are arriving. */
@@ -22,30 +25,23 @@ export interface RequestProgress {
   readonly message: PartialMessage | undefined;
   /** The receive that the next message takes. */
   readonly receive: IbvRecvWr | undefined;
-  /** Another READ may be in progress. */
-  readonly hasReadRoom: boolean;
+  /** Another READ or atomic may be in progress. */
+  readonly hasResponseRoom: boolean;
 }
 
-/** Why a frame is not executed. `receive`: how the receive at the head of the queue ends by it. */
-export interface Refusal {
-  readonly syndrome: NakSyndrome;
-  readonly receive?: IbvWcStatus;
-}
+type Verdict = ResponderFault | undefined;
 
-const INVALID: Refusal = { syndrome: 'INVALID_REQUEST' };
-const NOT_READY: Refusal = { syndrome: 'RNR' };
-export const NO_ACCESS: Refusal = { syndrome: 'REMOTE_ACCESS_ERROR' };
+const { invalidRequest, noAccess, notReady, badReceive, receiveTooShort } = RESPONDER_FAULTS;
 
-/** Where the payload of the frame goes, or why it is refused. */
-export function checkRequest(
-  qp: IbvQp,
-  progress: RequestProgress,
-  header: FrameHeader,
-): Uint8Array[] | Refusal {
-  if (!continues(progress.message, header)) return INVALID;
+/** Why the frame is not executed, if so. */
+export function checkRequest(qp: IbvQp, progress: RequestProgress, header: FrameHeader): Verdict {
+  if (!continues(progress.message, header)) return invalidRequest;
   switch (header.type) {
     case 'READ_REQUEST':
-      return progress.hasReadRoom ? (checkRead(qp, header) ?? []) : INVALID;
+      return progress.hasResponseRoom ? checkRead(qp, header) : invalidRequest;
+    case 'ATOMIC_CAS':
+    case 'ATOMIC_FAA':
+      return progress.hasResponseRoom ? checkAtomic(qp, header) : invalidRequest;
     case 'WRITE':
     case 'WRITE_IMM':
       return checkWrite(qp, progress, header);
@@ -53,61 +49,95 @@ export function checkRequest(
     case 'SEND_IMM':
       return checkSend(qp, progress, header);
     default:
-      return INVALID;
+      return invalidRequest;
   }
 }
 
 /** Why a READ may not be answered, if so. */
-export function checkRead(qp: IbvQp, header: FrameHeader): Refusal | undefined {
-  if (!qp.attributes.qp_access_flags.includes('IBV_ACCESS_REMOTE_READ')) return INVALID;
-  const views = reachForRead(qp, header, { offset: 0, length: header.messageLength });
-  return views === undefined ? NO_ACCESS : undefined;
+export function checkRead(qp: IbvQp, header: FrameHeader): Verdict {
+  if (!allows(qp, 'IBV_ACCESS_REMOTE_READ')) return invalidRequest;
+  return verdictOf(admitRead(qp, header));
+}
+
+/** Where the payload goes of a WRITE or SEND frame that `checkRequest` has let through. */
+export function requestTarget(
+  qp: IbvQp,
+  { receive }: RequestProgress,
+  header: FrameHeader,
+): readonly Uint8Array[] {
+  const { type, remoteAddress, rkey, messageOffset, payloadLength } = header;
+  if (payloadLength === 0) return [];
+  if (type === 'WRITE' || type === 'WRITE_IMM') {
+    return qp.context.nic.region(rkey)?.views(remoteAddress + messageOffset, payloadLength) ?? [];
+  }
+  const gathered = gatherReceive(qp, receive, header);
+  return isGathered(gathered) ? gathered : [];
 }
 
 /** Whether the frame is the next part of the message that is arriving, or starts one. */
 function continues(message: PartialMessage | undefined, header: FrameHeader): boolean {
-  const { messageOffset, payloadLength, messageLength } = header;
-  if (header.type === 'READ_REQUEST') return message === undefined && payloadLength === 0;
-  if (header.first !== (message === undefined)) return false;
-  const same = message === undefined || message.type === header.type;
-  if (!same || messageLength !== (message?.length ?? messageLength)) return false;
-  if (messageOffset !== (message?.offset ?? 0)) return false;
+  const { type, messageOffset, payloadLength, messageLength } = header;
+  if (type === 'READ_REQUEST') return message === undefined && payloadLength === 0;
   const end = messageOffset + payloadLength;
-  return end <= messageLength && header.last === (end === messageLength);
+  if (end > messageLength || header.last !== (end === messageLength)) return false;
+  if (message === undefined) {
+    const fixed = FIXED_PAYLOAD_BYTES[type];
+    return header.first && messageOffset === 0 && (fixed === undefined || fixed === messageLength);
+  }
+  if (header.first || message.type !== type) return false;
+  return messageLength === message.length && messageOffset === message.offset;
 }
 
-function checkWrite(
-  qp: IbvQp,
-  { receive }: RequestProgress,
-  header: FrameHeader,
-): Uint8Array[] | Refusal {
-  if (!qp.attributes.qp_access_flags.includes('IBV_ACCESS_REMOTE_WRITE')) return INVALID;
-  const views = writeTarget(qp, header);
-  if (views === undefined) return NO_ACCESS;
-  const consumes = header.type === 'WRITE_IMM' && header.last;
-  return consumes && receive === undefined ? NOT_READY : views;
+function checkAtomic(qp: IbvQp, { rkey, remoteAddress }: FrameHeader): Verdict {
+  if (!allows(qp, 'IBV_ACCESS_REMOTE_ATOMIC')) return invalidRequest;
+  if (remoteAddress % ATOMIC_BYTES !== 0) return invalidRequest;
+  return verdictOf(
+    qp.context.nic
+      .region(rkey)
+      ?.admit(qp.pd, 'IBV_ACCESS_REMOTE_ATOMIC', remoteAddress, ATOMIC_BYTES) ?? 'denied',
+  );
 }
 
 /** The whole message must be inside the region, or not even its first frame is stored. */
-function writeTarget(qp: IbvQp, header: FrameHeader): Uint8Array[] | undefined {
-  const { remoteAddress, messageLength, messageOffset, payloadLength } = header;
-  if (messageLength === 0) return [];
-  const region = qp.context.nic.region(header.rkey);
-  const right = 'IBV_ACCESS_REMOTE_WRITE';
-  if (region?.reach(qp.pd, right, remoteAddress, messageLength) === undefined) return undefined;
-  return region.reach(qp.pd, right, remoteAddress + messageOffset, payloadLength);
+function checkWrite(qp: IbvQp, { receive }: RequestProgress, header: FrameHeader): Verdict {
+  const { type, rkey, remoteAddress, messageLength } = header;
+  if (!allows(qp, 'IBV_ACCESS_REMOTE_WRITE')) return invalidRequest;
+  if (messageLength > 0) {
+    const region = qp.context.nic.region(rkey);
+    const right = 'IBV_ACCESS_REMOTE_WRITE';
+    const admission = region?.admit(qp.pd, right, remoteAddress, messageLength) ?? 'denied';
+    if (admission === 'fault') return notReady;
+    if (admission === 'denied') {
+      const reported = type === 'WRITE_IMM' && receive !== undefined;
+      return reported ? RESPONDER_FAULTS.noAccessWithImmediate : noAccess;
+    }
+  }
+  return type === 'WRITE_IMM' && header.last && receive === undefined ? notReady : undefined;
 }
 
-function checkSend(
+function checkSend(qp: IbvQp, { receive }: RequestProgress, header: FrameHeader): Verdict {
+  if (receive === undefined) return notReady;
+  if (header.messageLength > sgeLength(receive.sg_list)) return receiveTooShort;
+  const gathered = gatherReceive(qp, receive, header);
+  if (gathered === 'fault') return notReady;
+  return gathered === 'denied' ? badReceive : undefined;
+}
+
+function gatherReceive(
   qp: IbvQp,
-  { receive }: RequestProgress,
-  header: FrameHeader,
-): Uint8Array[] | Refusal {
-  if (receive === undefined) return NOT_READY;
-  if (header.messageLength > sgeLength(receive.sg_list)) {
-    return { syndrome: 'INVALID_REQUEST', receive: 'IBV_WC_LOC_LEN_ERR' };
-  }
-  const range = { offset: header.messageOffset, length: header.payloadLength };
-  const views = qp.gather(receive.sg_list, range, 'IBV_ACCESS_LOCAL_WRITE');
-  return views ?? { syndrome: 'REMOTE_OPERATION_ERROR', receive: 'IBV_WC_LOC_PROT_ERR' };
+  receive: IbvRecvWr | undefined,
+  { messageOffset: offset, payloadLength: length }: FrameHeader,
+): Gathered {
+  const right = 'IBV_ACCESS_LOCAL_WRITE';
+  return gather(qp.pd, receive?.sg_list ?? [], { offset, length, right });
+}
+
+/** The queue pair grants the right to its peer. */
+function allows(qp: IbvQp, right: IbvAccessFlag): boolean {
+  return qp.attributes.qp_access_flags.includes(right);
+}
+
+function verdictOf(admission: 'granted' | 'denied' | 'fault'): Verdict {
+  if (admission === 'granted') return undefined;
+  return admission === 'fault' ? notReady : noAccess;
 }

@@ -7,22 +7,34 @@
  *   unsent           the first that was never handed over
  *   next             the first that no request has yet
  *
- * A READ takes one number, for its request; it is done only when all of its answer has come.
+ * READ and atomic requests take one number; they are done only when all of their answer has come.
  */
 import { assert, defined } from '../../common/assert.ts';
 import { psnAdd, psnDistance } from './psn.ts';
 import type { IbvWcStatus } from './wc.ts';
 import type { IbvSendWr } from './work-request.ts';
 
-/** A posted request that has not completed. */
-export interface SendEntry {
+/** What ends a request: an acknowledgement, or an answer with data. */
+export type SendAnswer = 'ack' | 'read' | 'atomic';
+
+/** What a request is made of, as it was posted. */
+export interface SendRequest {
   readonly wr: IbvSendWr;
-  readonly read: boolean;
+  readonly answer: SendAnswer;
+  /** Bytes of the message; for READ and atomics, of the answer. */
   readonly length: number;
-  readonly firstPsn: number;
   /** Sequence numbers it takes. */
   readonly frames: number;
-  /** READ: bytes of the answer in place, whether its last frame has come, whether it was asked again. */
+  /** Bytes that were taken over when it was posted: inline data, operands of atomics. */
+  readonly payload: Uint8Array | undefined;
+  /** It waits until every READ and atomic before it has its answer. */
+  readonly fence: boolean;
+}
+
+/** A posted request that has not completed. */
+export interface SendEntry extends SendRequest {
+  readonly firstPsn: number;
+  /** Bytes of the answer in place, whether its last frame has come, whether it was asked again. */
   placed: number;
   answered: boolean;
   askedAgain: boolean;
@@ -30,10 +42,17 @@ export interface SendEntry {
   failure: IbvWcStatus | undefined;
 }
 
+/** Ended requests that stay in the list until they are taken out together. */
+const ENDED_MAX = 1024;
+
 export class SendQueue {
   #entries: SendEntry[] = [];
+  /** Index of the oldest entry; those before it have ended. */
+  #head = 0;
   /** Index of the entry that `#sendPsn` belongs to. */
   #cursor = 0;
+  /** Entries before the cursor that wait for an answer with data. */
+  #answersDue = 0;
   #unackedPsn = 0;
   #sendPsn = 0;
   #unsentPsn = 0;
@@ -47,11 +66,11 @@ export class SendQueue {
   }
 
   get length(): number {
-    return this.#entries.length;
+    return this.#entries.length - this.#head;
   }
 
   get oldest(): SendEntry | undefined {
-    return this.#entries[0];
+    return this.#entries[this.#head];
   }
 
   /** Sequence number of the last frame that is known to have been executed. */
@@ -59,13 +78,15 @@ export class SendQueue {
     return psnAdd(this.#unackedPsn, -1);
   }
 
-  append(wr: IbvSendWr, read: boolean, length: number, frames: number): void {
+  append({ wr, answer, length, frames, payload, fence }: SendRequest): void {
     this.#entries.push({
       wr,
-      read,
+      answer,
       length,
-      firstPsn: this.#nextPsn,
       frames,
+      payload,
+      fence,
+      firstPsn: this.#nextPsn,
       placed: 0,
       answered: false,
       askedAgain: false,
@@ -84,7 +105,7 @@ export class SendQueue {
   }
 
   /** Which frame of `current` is next. */
-  get frameIndex(): number {
+  get #frameIndex(): number {
     return psnDistance(this.#sendPsn, defined(this.current, 'a request').firstPsn);
   }
 
@@ -96,25 +117,32 @@ export class SendQueue {
   /** The next frame has been handed over before, and need not be again. */
   get isSettled(): boolean {
     const entry = defined(this.current, 'a request');
-    return entry.read ? entry.answered : psnDistance(this.#unackedPsn, this.#sendPsn) > 0;
+    if (entry.answer !== 'ack') return entry.answered;
+    return psnDistance(this.#unackedPsn, this.#sendPsn) > 0;
   }
 
   /** The next frame has been handed over, or is skipped. */
   step(): void {
     const entry = defined(this.current, 'a request');
-    if (this.frameIndex + 1 === entry.frames) this.#cursor++;
+    if (this.#frameIndex + 1 === entry.frames) {
+      this.#cursor++;
+      if (isDue(entry)) this.#answersDue++;
+    }
     this.#sendPsn = psnAdd(this.#sendPsn, 1);
     if (psnDistance(this.#sendPsn, this.#unsentPsn) > 0) this.#unsentPsn = this.#sendPsn;
   }
 
-  /** READs that have been asked for and not answered, up to the next frame. */
-  get readsInFlight(): number {
-    let count = 0;
-    for (let index = 0; index < this.#cursor; index++) {
-      const entry = this.#entries[index];
-      if (entry?.read && !entry.answered) count++;
-    }
-    return count;
+  /** READs and atomics that have been asked for and not answered, up to the next frame. */
+  get answersDue(): number {
+    return this.#answersDue;
+  }
+
+  /** All of the answer of `entry` is in place. */
+  answered(entry: SendEntry): void {
+    assert(!entry.answered, 'Expected one answer');
+    const sent = psnDistance(entry.firstPsn, this.#sendPsn) < 0;
+    if (sent && isDue(entry)) this.#answersDue--;
+    entry.answered = true;
   }
 
   /** Whether a frame with this number has been handed over. */
@@ -128,10 +156,7 @@ export class SendQueue {
 
   /** The request that the number belongs to, if it has not completed. */
   at(psn: number): SendEntry | undefined {
-    return this.#entries.find(({ firstPsn, frames }) => {
-      const distance = psnDistance(psn, firstPsn);
-      return distance >= 0 && distance < frames;
-    });
+    return this.#entries[this.#indexOf(psn)];
   }
 
   /** Everything before `psn` has been executed. False if that is not news, or not possible. */
@@ -146,16 +171,19 @@ export class SendQueue {
   rewind(): void {
     const { oldest } = this;
     if (oldest === undefined) return;
-    const begun = !oldest.read && psnDistance(this.#unackedPsn, oldest.firstPsn) > 0;
+    const begun = oldest.answer === 'ack' && psnDistance(this.#unackedPsn, oldest.firstPsn) > 0;
     this.rewindTo(begun ? this.#unackedPsn : oldest.firstPsn);
   }
 
   /** Sending goes on at `psn`, of a request in the queue, unless it is behind that already. */
   rewindTo(psn: number): void {
     if (psnDistance(psn, this.#sendPsn) >= 0) return;
-    const entry = this.at(psn);
-    assert(entry !== undefined, 'Expected a number of a request in the queue');
-    this.#cursor = this.#entries.indexOf(entry);
+    const index = this.#indexOf(psn);
+    assert(index >= 0, 'Expected a number of a request in the queue');
+    for (let at = index; at < this.#cursor; at++) {
+      if (isDue(defined(this.#entries[at], 'a request'))) this.#answersDue--;
+    }
+    this.#cursor = index;
     this.#sendPsn = psn;
   }
 
@@ -164,22 +192,60 @@ export class SendQueue {
     const { oldest } = this;
     if (oldest === undefined) return undefined;
     if (oldest.failure === undefined && !this.#isDone(oldest)) return undefined;
-    this.#entries.shift();
-    if (this.#cursor > 0) this.#cursor--;
-    else this.#sendPsn = psnAdd(oldest.firstPsn, oldest.frames);
+    if (this.#cursor > this.#head) {
+      if (isDue(oldest)) this.#answersDue--;
+    } else {
+      this.#cursor++;
+      this.#sendPsn = psnAdd(oldest.firstPsn, oldest.frames);
+    }
+    this.#head++;
+    this.#compact();
     return oldest;
   }
 
   /** Takes out everything. */
   clear(): SendEntry[] {
-    const entries = this.#entries;
+    const entries = this.#entries.slice(this.#head);
     this.#entries = [];
+    this.#head = 0;
     this.#cursor = 0;
+    this.#answersDue = 0;
     return entries;
   }
 
+  #compact(): void {
+    if (this.#head < this.#entries.length && this.#head < ENDED_MAX) return;
+    this.#entries.splice(0, this.#head);
+    this.#cursor -= this.#head;
+    this.#head = 0;
+  }
+
+  /** Index of the entry that `psn` belongs to, -1 if there is none. */
+  #indexOf(psn: number): number {
+    const { oldest } = this;
+    if (oldest === undefined) return -1;
+    const base = oldest.firstPsn;
+    const distance = psnDistance(psn, base);
+    let low = this.#head;
+    let high = this.#entries.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      const { firstPsn } = defined(this.#entries[middle], 'a request');
+      if (psnDistance(firstPsn, base) <= distance) low = middle;
+      else high = middle - 1;
+    }
+    const { firstPsn, frames } = defined(this.#entries[low], 'a request');
+    const offset = psnDistance(psn, firstPsn);
+    return offset >= 0 && offset < frames ? low : -1;
+  }
+
   #isDone(entry: SendEntry): boolean {
-    if (entry.read) return entry.answered;
+    if (entry.answer !== 'ack') return entry.answered;
     return psnDistance(this.#unackedPsn, psnAdd(entry.firstPsn, entry.frames)) >= 0;
   }
+}
+
+/** It is a READ or an atomic whose answer has not come. */
+function isDue(entry: SendEntry): boolean {
+  return entry.answer !== 'ack' && !entry.answered;
 }

@@ -13,8 +13,10 @@ export const IBV_WC_STATUS = {
   IBV_WC_LOC_PROT_ERR: [4, 'local protection error'],
   /** The queue pair was in the error state, or went there before this one could run. */
   IBV_WC_WR_FLUSH_ERR: [5, 'Work Request Flushed Error'],
-  /** The peer's answer to a READ does not fit the request. */
+  /** The peer's answer to a READ or an atomic does not fit the request. */
   IBV_WC_BAD_RESP_ERR: [7, 'bad response error'],
+  /** Receiver: the receive of a WRITE with immediate data that this side refuses. */
+  IBV_WC_LOC_ACCESS_ERR: [8, 'local access error'],
   /** The peer refuses the form of the request, or its queue pair lacks the right. */
   IBV_WC_REM_INV_REQ_ERR: [9, 'remote invalid request error'],
   /** The peer refuses the rkey, the range or the right. Not one byte was stored. */
@@ -36,6 +38,8 @@ export type IbvWcOpcode =
   | 'IBV_WC_SEND'
   | 'IBV_WC_RDMA_WRITE'
   | 'IBV_WC_RDMA_READ'
+  | 'IBV_WC_COMP_SWAP'
+  | 'IBV_WC_FETCH_ADD'
   | 'IBV_WC_RECV'
   | 'IBV_WC_RECV_RDMA_WITH_IMM';
 

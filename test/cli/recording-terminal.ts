@@ -20,6 +20,7 @@ export async function record(...argv: string[]): Promise<Recorded> {
     interruption: { signal: new AbortController().signal, onForce: () => () => undefined },
     terminal: {
       result: (line) => results.push(line),
+      screen: (text) => results.push('', text),
       note: (line) => notes.push(line),
       progress: () => undefined,
       settle: () => undefined,

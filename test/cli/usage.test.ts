@@ -65,9 +65,26 @@ const WRONG: readonly (readonly [commandLine: string, ...words: string[]])[] = [
   ['node', '--coordinator <url>', 'none', 'HLSIM_COORDINATOR'],
   ['node --coordinator ws://127.0.0.1:7700 --hbm 1', '--hbm', '"1"'],
   ['demo --hosts -3', '--hosts', '"-3"'],
+  ['up --ownership mine', '--ownership', 'revoke, owner, owner-2021, none', '"mine"'],
+  ['node --coordinator ws://a:1 --ownership 2021', '--ownership', 'owner-2021', '"2021"'],
+  ['demo --ownership all', '--ownership', '"all"'],
+  ['run p.js --coordinator ws://a:1 --ownership none', '--coordinator', '--ownership', 'both'],
+  ['smi extra', 'arguments', '1'],
+  ['smi --coordinator http://a:1', '--coordinator', 'ws://'],
+  ['dmabuf --watch', '--watch'],
+  ['evict --device 0', '--host <n>', 'none', 'HLSIM_EVICT_HOST'],
+  ['evict --host 0', '--device <n>', 'none', 'HLSIM_EVICT_DEVICE'],
+  ['evict --host one --device 0', '--host', 'whole number', '"one"'],
+  ['evict --host 0 --device 64', '--device', 'from 0 to 63', '"64"'],
+  ['evict --host 0 --device 0 --grace soon', '--grace', '"soon"'],
+  ['evict --host 0 --device 0 --grace 61s', '--grace', 'at most 60s', '61s'],
+  ['evict --host 0 --device 0 --retries 101', '--retries', 'from 0 to 100', '"101"'],
 ];
 
-const COMMANDS = ['bench', 'coordinator', 'demo', 'down', 'node', 'ps', 'run', 'train', 'up'];
+const COMMANDS = [
+  ...['bench', 'coordinator', 'demo', 'dmabuf', 'down', 'evict', 'node', 'ps', 'run', 'smi'],
+  ...['train', 'up'],
+];
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -171,10 +188,11 @@ describe('a state directory that cannot be made', () => {
 });
 
 describe('a state directory without a cluster', () => {
-  it.each(['ps', 'down'])('hlsim %s says so', async (command) => {
+  const commands = ['ps', 'down', 'smi', 'dmabuf', 'evict --host 0 --device 0'];
+  it.each(commands)('hlsim %s says so', async (command) => {
     const directory = mkdtempSync(join(tmpdir(), 'hlsim-test-'));
     try {
-      const { exitCode, notes } = await record(command, '--state-dir', directory);
+      const { exitCode, notes } = await record(...command.split(' '), '--state-dir', directory);
       expect(exitCode).toBe(1);
       expect(notes).toContain(directory);
       expect(notes).toContain('[HLSIM_CLUSTER_ABSENT]');

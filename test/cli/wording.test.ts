@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { counted, shellWord } from '../../cli/wording.ts';
+import { counted, joinedWords, shellWord, startingWords } from '../../cli/wording.ts';
 
 describe('counted()', () => {
   it('is singular for one alone', () => {
@@ -11,6 +11,15 @@ describe('counted()', () => {
       '2 hosts',
     ]);
     expect(counted(2, 'process', 'processes')).toBe('2 processes');
+  });
+});
+
+describe('the words while a cluster starts', () => {
+  it('are singular for one host', () => {
+    expect(startingWords(1)).toBe('Starting a coordinator and 1 host process');
+    expect(startingWords(4)).toBe('Starting a coordinator and 4 host processes');
+    expect(joinedWords(1, 1)).toBe('1 of 1 host has joined');
+    expect(joinedWords(1, 4)).toBe('1 of 4 hosts have joined');
   });
 });
 

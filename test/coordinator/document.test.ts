@@ -6,8 +6,11 @@ import * as barrier from '../../coordinator/barrier.ts';
 import * as cluster from '../../coordinator/cluster.ts';
 import * as config from '../../coordinator/config.ts';
 import * as coordinator from '../../coordinator/coordinator.ts';
+import * as inquiries from '../../coordinator/device-inquiries.ts';
+import * as evictions from '../../coordinator/evictions.ts';
 import * as detector from '../../coordinator/failure-detector.ts';
 import * as client from '../../coordinator/hlcp/client.ts';
+import * as deviceMessages from '../../coordinator/hlcp/device-messages.ts';
 import * as heartbeat from '../../coordinator/hlcp/heartbeat.ts';
 import * as messages from '../../coordinator/hlcp/messages.ts';
 import * as structure from '../../coordinator/hlcp/structure.ts';
@@ -24,8 +27,11 @@ const constants: Readonly<Record<string, unknown>> = {
   ...cluster,
   ...config,
   ...coordinator,
+  ...inquiries,
+  ...evictions,
   ...detector,
   ...client,
+  ...deviceMessages,
   ...heartbeat,
   ...messages,
   ...structure,

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { HLCP_VERSION } from '../../coordinator/hlcp/messages.ts';
 import {
   type Membership,
   type MembershipEvent,
@@ -12,7 +13,7 @@ import {
 function rankData(name: string, devices = 1): RankData {
   return {
     type: 'HLCP_RANK_DATA',
-    version: 1,
+    version: HLCP_VERSION,
     nodeId: name,
     hostname: name,
     pid: 1,

@@ -2,11 +2,12 @@
 import { deferred } from '../../common/deferred.ts';
 import type { HlsimError } from '../../common/errors.ts';
 import type { ControlConnection } from '../../coordinator/hlcp/control-connection.ts';
-import type {
-  ClientToCoordinator,
-  CoordinatorToClient,
-  CoordinatorToHost,
-  HostToCoordinator,
+import {
+  type ClientToCoordinator,
+  type CoordinatorToClient,
+  type CoordinatorToHost,
+  HLCP_VERSION,
+  type HostToCoordinator,
 } from '../../coordinator/hlcp/messages.ts';
 import type { Log } from '../../coordinator/log.ts';
 
@@ -68,7 +69,7 @@ export function rankData(
 ): HostToCoordinator {
   return {
     type: 'HLCP_RANK_DATA',
-    version: 1,
+    version: HLCP_VERSION,
     nodeId: `node-${name}`,
     hostname: name,
     pid: 4_242,
@@ -79,7 +80,7 @@ export function rankData(
   };
 }
 
-export const CLIENT_HELLO = { type: 'HLCP_CLIENT_HELLO', version: 1 } as const;
+export const CLIENT_HELLO = { type: 'HLCP_CLIENT_HELLO', version: HLCP_VERSION } as const;
 
 export function submit(program: string): ClientToCoordinator {
   const spec = { program, arguments: [], environment: {} };

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import { wallScheduler } from '../../common/scheduler.ts';
 import { connectClientControl, connectHostControl } from '../../coordinator/hlcp/client.ts';
 import { hostEnd } from '../../coordinator/hlcp/codec.ts';
-import { HLCP_MESSAGE_BYTES_MAX } from '../../coordinator/hlcp/messages.ts';
+import { HLCP_MESSAGE_BYTES_MAX, HLCP_VERSION } from '../../coordinator/hlcp/messages.ts';
 import {
   type CoordinatorServer,
   type CoordinatorServerOptions,
@@ -191,11 +191,11 @@ describe('coordinator server, refusals', () => {
     const { server } = await start();
     const options = { url: server.url, scheduler, deadlineMs: 5_000 };
     const peer: HostPeer = new Peer(await connectHostControl(options));
-    peer.send(rankData('future', { version: 2 }));
+    peer.send(rankData('future', { version: HLCP_VERSION + 1 }));
     expect((await peer.saw('HLCP_REFUSED')).failure.code).toBe('HLSIM_PROTOCOL_VERSION');
     const reason = await peer.closed;
     expect(reason?.code).toBe('HLSIM_PROTOCOL_VERSION');
-    expect(reason?.message).toContain('version 1 but found 2');
+    expect(reason?.message).toContain(`version ${HLCP_VERSION} but found ${HLCP_VERSION + 1}`);
   });
 
   it.each([

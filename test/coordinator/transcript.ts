@@ -8,16 +8,19 @@
  *
  * Commands (`key=value` arguments, defaults in brackets):
  *   cluster hosts=N                                    first line of every transcript
- *   join HOST [devices=1] [version=1] [node=node-HOST] the host's name is its connection's
+ *   join HOST [devices=1] [version=ours] [node=node-HOST] the host's name is its connection's
  *   comm HOST rank= nranks= [id=u] [epoch=0] [node=]   a rank joins a communicator
  *   comm-error HOST rank= [id=u] [epoch=0] message=
  *   sync HOST rank= sequence=      set HOST key= value=      get HOST key= request=
  *   output HOST rank= text=        report HOST rank= json=   exit HOST rank= code= [message=]
  *   close HOST reason=             the connection ends
  *   freeze HOST                    no more heartbeats
- *   client CLIENT [version=1]      submit CLIENT [hosts=] [timeout=10000]
+ *   client CLIENT [version=ours]   submit CLIENT [hosts=] [timeout=10000]
  *   cancel CLIENT                  leave CLIENT              shutdown CLIENT
- *   heartbeat CLIENT sequence=
+ *   heartbeat CLIENT sequence=     smi CLIENT request=
+ *   evict CLIENT request= host= device= [grace=1000] [retries=3]
+ *   devices HOST request=          a host without devices answers smi
+ *   step HOST request= text=       done HOST request= outcome=
  *   advance MS                     time passes; living hosts send heartbeats
  *   oversleep MS                   time passes, but the coordinator does not run
  *   status
@@ -26,7 +29,12 @@
  */
 import { Cluster, type ClusterEvent } from '../../coordinator/cluster.ts';
 import type { OutwardEffect } from '../../coordinator/effect.ts';
-import { HEARTBEAT_INTERVAL_MS, type HostToCoordinator } from '../../coordinator/hlcp/messages.ts';
+import {
+  type ClientToCoordinator,
+  HEARTBEAT_INTERVAL_MS,
+  HLCP_VERSION,
+  type HostToCoordinator,
+} from '../../coordinator/hlcp/messages.ts';
 import type { ClusterStatus } from '../../coordinator/status.ts';
 
 type Arguments = Readonly<Record<string, string>>;
@@ -126,7 +134,7 @@ export class Transcript {
       case 'leave':
         return { type: 'clientClosed', peer: who };
       case 'client': {
-        const version = number(args, 'version', 1);
+        const version = number(args, 'version', HLCP_VERSION);
         const message = { type: 'HLCP_CLIENT_HELLO', version } as const;
         return { type: 'clientMessage', peer: who, message };
       }
@@ -149,6 +157,13 @@ export class Transcript {
         const message = { type: 'HLCP_JOB_CANCEL', jobId: this.#jobId(args) } as const;
         return { type: 'clientMessage', peer: who, message };
       }
+      case 'smi':
+      case 'evict':
+        return { type: 'clientMessage', peer: who, message: deviceQuestion(verb, args) };
+      case 'devices':
+      case 'step':
+      case 'done':
+        return { type: 'hostMessage', peer: who, message: deviceAnswer(verb, args) };
       case 'shutdown':
         return { type: 'clientMessage', peer: who, message: { type: 'HLCP_CLUSTER_SHUTDOWN' } };
       case 'join':
@@ -234,7 +249,7 @@ export class Transcript {
 function rankData(host: string, args: Arguments, pid: number): HostToCoordinator {
   return {
     type: 'HLCP_RANK_DATA',
-    version: number(args, 'version', 1),
+    version: number(args, 'version', HLCP_VERSION),
     nodeId: args['node'] ?? `node-${host}`,
     hostname: host,
     pid,
@@ -242,6 +257,42 @@ function rankData(host: string, args: Arguments, pid: number): HostToCoordinator
     hbmBytes: 1024,
     link: { host: '127.0.0.1', port: pid },
   };
+}
+
+function deviceQuestion(verb: 'smi' | 'evict', args: Arguments): ClientToCoordinator {
+  const requestId = number(args, 'request');
+  if (verb === 'smi') return { type: 'HLCP_DEVICE_STATUS', requestId };
+  return {
+    type: 'HLCP_EVICT',
+    requestId,
+    host: number(args, 'host'),
+    device: number(args, 'device'),
+    graceMs: number(args, 'grace', 1_000),
+    retries: number(args, 'retries', 3),
+  };
+}
+
+function deviceAnswer(verb: 'devices' | 'step' | 'done', args: Arguments): HostToCoordinator {
+  const requestId = number(args, 'request');
+  switch (verb) {
+    case 'devices':
+      return {
+        type: 'HLCP_DEVICE_REPORT',
+        requestId,
+        devices: [],
+        dmaBufs: [],
+        dmaBufsOmitted: 0,
+      };
+    case 'step': {
+      const text = string(args, 'text');
+      const step = { trial: 1, action: 'checked', status: 'OPERATIONAL', text } as const;
+      return { type: 'HLCP_EVICT_STEP', requestId, step };
+    }
+    case 'done': {
+      const outcome = string(args, 'outcome') === 'free' ? 'free' : 'disabled';
+      return { type: 'HLCP_EVICT_DONE', requestId, outcome };
+    }
+  }
 }
 
 function parse(line: string): Command {
@@ -303,10 +354,21 @@ function renderValue(key: string, value: unknown): string {
     const members = value as readonly { rank: number; nodeId: string }[];
     return members.map(({ rank, nodeId }) => `${rank}:${nodeId}`).join(',');
   }
-  if (key === 'failure') {
-    const { code, message } = value as { code: string; message: string };
-    return `${code} ${JSON.stringify(message)}`;
+  if (key === 'failure') return renderFailure(value);
+  if (key === 'failures') {
+    const failures = value as readonly { host: { hostname: string }; failure: unknown }[];
+    return `[${failures.map(({ host, failure }) => `${host.hostname}: ${renderFailure(failure)}`).join('; ')}]`;
   }
+  if (key === 'host' && typeof value === 'object') {
+    const { index, hostname } = value as { index: number; hostname: string };
+    return `${index}:${hostname}`;
+  }
+  if (key === 'step') return JSON.stringify((value as { text: string }).text);
   if (key === 'spec') return (value as { program: string }).program;
   return typeof value === 'string' && /^[\w./:-]+$/.test(value) ? value : JSON.stringify(value);
+}
+
+function renderFailure(value: unknown): string {
+  const { code, message } = value as { code: string; message: string };
+  return `${code} ${JSON.stringify(message)}`;
 }

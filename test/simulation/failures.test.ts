@@ -6,9 +6,10 @@ import {
   hlthunk_get_dram_usage,
   hlthunk_open,
 } from '../../node/device/hlthunk.ts';
-import { dma_buf_invalidate_mappings } from '../../node/dmabuf/attachment.ts';
 import type { DmaBuf } from '../../node/dmabuf/dma-buf.ts';
 import { dma_buf_get, dma_buf_put } from '../../node/dmabuf/export.ts';
+import { dma_resv_locked } from '../../node/dmabuf/reservation.ts';
+import { dma_buf_invalidate_mappings } from '../../node/dmabuf/revoke.ts';
 import {
   hcclAllReduce,
   hcclCommDestroy,
@@ -196,7 +197,10 @@ describe('failures on simulated hosts', () => {
       await allReduceForever(rank, (iteration) => {
         if (rank.rank === 1 && iteration === 1) {
           cluster.scheduler.after(1, () => {
-            for (const dmaBuf of exported) dma_buf_invalidate_mappings(dmaBuf);
+            for (const dmaBuf of exported) {
+              const invalidate = () => dma_buf_invalidate_mappings(dmaBuf);
+              void dma_resv_locked(dmaBuf.reservation, invalidate);
+            }
           });
         }
         return iteration === 3;

@@ -5,7 +5,7 @@
  */
 
 import type { Prng } from '../../common/prng.ts';
-import { VirtualScheduler } from '../../common/scheduler.ts';
+import { type Scheduler, VirtualScheduler } from '../../common/scheduler.ts';
 import { createCoordinator } from '../../coordinator/coordinator.ts';
 import { controlPair } from '../../coordinator/hlcp/memory-connection.ts';
 import { HLCP_VERSION } from '../../coordinator/hlcp/messages.ts';
@@ -18,6 +18,7 @@ import type { SystemCallChannel } from '../../node/process/system-call.ts';
 import { inlineChannel, type SystemCallTable } from '../../node/process/system-call-table.ts';
 import type { ProgramLauncher } from '../../node/program-launcher.ts';
 import { MemoryNetwork } from '../../node/transport/memory-transport.ts';
+import type { Transport } from '../../node/transport/transport.ts';
 
 const MiB = 1024 * 1024;
 
@@ -40,6 +41,8 @@ export interface SimulatedClusterInit {
   readonly dropRate?: number;
   readonly duplicateRate?: number;
   readonly prng?: Prng;
+  /** What stands between a host's NIC and its transport. */
+  readonly nic?: (transport: Transport, scheduler: Scheduler) => Transport;
 }
 
 export interface JobResult {
@@ -59,13 +62,15 @@ export class SimulatedCluster {
   /** Control connections of the hosts, for cutting them. */
   readonly controls: { sever(): void; silence(): void }[] = [];
   readonly #coordinator: ReturnType<typeof createCoordinator>;
+  readonly #nic: NonNullable<SimulatedClusterInit['nic']>;
   #program: InlineProgram = async () => undefined;
   #errors = new Map<number, Error>();
   #uniqueIds = 0;
 
   constructor(init: SimulatedClusterInit) {
-    const { hosts, devices = 1, ...network } = init;
+    const { hosts, devices = 1, nic = (transport) => transport, ...network } = init;
     const { scheduler } = this;
+    this.#nic = nic;
     this.network = new MemoryNetwork({ scheduler, ...network });
     this.#coordinator = createCoordinator({
       expectedHosts: hosts,
@@ -78,7 +83,10 @@ export class SimulatedCluster {
   }
 
   /** Runs `program` on every rank, as a job that the coordinator dispatches, to its end. */
-  async run(program: InlineProgram): Promise<JobResult> {
+  async run(
+    program: InlineProgram,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<JobResult> {
     this.#program = program;
     this.#errors = new Map();
     const { dialled, accepted } = controlPair(this.scheduler, 'client');
@@ -96,7 +104,7 @@ export class SimulatedCluster {
       });
     });
     dialled.send({ type: 'HLCP_CLIENT_HELLO', version: HLCP_VERSION });
-    const spec = { program: 'inline', arguments: [], environment: {} };
+    const spec = { program: 'inline', arguments: [], environment };
     dialled.send({ type: 'HLCP_JOB_SUBMIT', spec, joinTimeoutMs: 10_000 });
     return this.scheduler.run(done);
   }
@@ -111,7 +119,7 @@ export class SimulatedCluster {
       devices,
       hbmBytes: 64 * MiB,
       scheduler: this.scheduler,
-      transport: this.network.transport(`node-${index}`),
+      transport: this.#nic(this.network.transport(`node-${index}`), this.scheduler),
       control: dialled,
       launcher: (table) => this.#launcher(table),
       master: { host: '127.0.0.1', port: 1 },

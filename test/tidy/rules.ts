@@ -36,6 +36,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'coordinator/hlcp': ['common'],
   coordinator: ['coordinator/hlcp', 'timing', 'collectives', 'common'],
   training: ['node/hccl', 'node/device', 'collectives', 'common'],
+  scenarios: ['common'],
   bench: [
     ...NODE_FOLDERS,
     'node',
@@ -55,6 +56,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'timing',
     'training',
     'bench',
+    'scenarios',
     'common',
   ],
 };
@@ -64,12 +66,12 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ws: ['node/transport', 'coordinator'],
   msgpackr: ['node', 'coordinator'],
   nanoid: ['node', 'coordinator', 'cli'],
-  zod: ['node', 'coordinator', 'bench', 'training', 'cli'],
+  zod: ['node', 'coordinator', 'bench', 'training', 'scenarios', 'cli'],
   pino: ['node', 'coordinator'],
   commander: ['cli'],
   picocolors: ['cli'],
   // User programs that come with hlsim use it as anybody's would.
-  hlsim: ['bench', 'training'],
+  hlsim: ['bench', 'training', 'scenarios'],
 };
 
 /** Folders without any I/O: no module of the runtime, no package. */
@@ -167,6 +169,7 @@ export const SOFT_EXCESS = 0.1;
 /** Files that nothing imports because something else starts them. */
 export const ENTRY_POINTS = [
   'cli/main.ts',
+  'bench/verbs.ts',
   'node/library.ts',
   'collectives/library.ts',
   'vitest.config.ts',

@@ -9,7 +9,11 @@ import {
   coordinatorHostEnd,
   hostEnd,
 } from '../../../coordinator/hlcp/codec.ts';
-import { ENDPOINT_BYTES_MAX, HLCP_MESSAGE_BYTES_MAX } from '../../../coordinator/hlcp/messages.ts';
+import {
+  ENDPOINT_BYTES_MAX,
+  HLCP_MESSAGE_BYTES_MAX,
+  HLCP_VERSION,
+} from '../../../coordinator/hlcp/messages.ts';
 import { CLIENT_MESSAGES, HOST_MESSAGES, TO_CLIENT_MESSAGES, TO_HOST_MESSAGES } from './samples.ts';
 
 const directions: [string, Codec<never, unknown>, Codec<object, unknown>, object[]][] = [
@@ -117,7 +121,7 @@ describe('codec', () => {
   it('names both versions when a first message of another version does not fit the schema', () => {
     const error = errorOf(plain.pack({ type: 'HLCP_RANK_DATA', version: 9, name: 'future' }));
     expect(error.code).toBe('HLSIM_PROTOCOL_VERSION');
-    expect(error.message).toContain('version 1 but found 9');
+    expect(error.message).toContain(`version ${HLCP_VERSION} but found 9`);
   });
 
   it('leaves out an optional field that is undefined', () => {

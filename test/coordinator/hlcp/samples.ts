@@ -1,9 +1,10 @@
 /** One valid message of every type and direction; the tests of codec and document walk over them. */
-import type {
-  ClientToCoordinator,
-  CoordinatorToClient,
-  CoordinatorToHost,
-  HostToCoordinator,
+import {
+  type ClientToCoordinator,
+  type CoordinatorToClient,
+  type CoordinatorToHost,
+  HLCP_VERSION,
+  type HostToCoordinator,
 } from '../../../coordinator/hlcp/messages.ts';
 
 type ByType<Message extends { readonly type: string }> = {
@@ -24,6 +25,7 @@ const spec = {
   program: '/home/me/training.js',
   arguments: ['--epochs', '3', ''],
   environment: { LANG: 'de_DE.UTF-8' },
+  privileged: true,
 };
 const output = {
   type: 'HLCP_JOB_OUTPUT',
@@ -41,13 +43,83 @@ const hostLost = {
   ranks: [2, 3],
   reason: 'silent',
 } satisfies CoordinatorToHost;
+const userProcess = { pid: 104, containerId: 'j1-1' };
+const device = {
+  index: 1,
+  asic: 'gaudi2',
+  pciBusId: '0000:19:00.0',
+  status: 'MALFUNCTION',
+  use: 'releasing',
+  ownership: 'owner-2021',
+  owner: null,
+  openers: [userProcess],
+  hbmBytes: 2 ** 35,
+  hbmUsedBytes: 65_536,
+  allocations: 1,
+  mappings: 2,
+  exportedDmaBufs: 3,
+  memoryRegions: 4,
+  resets: { hard: 5, soft: 0 },
+  disabledReason: 'nobody let it go',
+};
+const dmaBuf = {
+  device: 1,
+  exporter: 'habanalabs',
+  name: 'gradients',
+  size: 65_536,
+  references: 2,
+  state: 'live',
+  pins: 1,
+  attachments: [
+    { importer: 'nic', holder: userProcess, kind: 'dynamic', state: 'mapped', revocable: true },
+    { importer: 'nic', kind: 'static', state: 'attached', revocable: false },
+  ],
+  attachmentsOmitted: 1,
+  fences: { KERNEL: 0, WRITE: 1, READ: 0, BOOKKEEP: 2 },
+  descriptors: [{ ...userProcess, fd: 0 }],
+  descriptorsOmitted: 2,
+};
+const deviceReport = {
+  type: 'HLCP_DEVICE_REPORT',
+  requestId: 9,
+  devices: [{ ...device, index: 0, owner: userProcess }, device],
+  dmaBufs: [dmaBuf],
+  dmaBufsOmitted: 7,
+} satisfies HostToCoordinator;
+const deviceStatus = { type: 'HLCP_DEVICE_STATUS', requestId: 9 } as const;
+const evict = {
+  type: 'HLCP_EVICT',
+  requestId: 9,
+  host: 1,
+  device: 7,
+  graceMs: 0,
+  retries: 3,
+} satisfies ClientToCoordinator;
+const evictStep = {
+  type: 'HLCP_EVICT_STEP',
+  requestId: 9,
+  step: {
+    trial: 1,
+    action: 'signalled',
+    process: { ...userProcess, how: 'importer', what: '2 memory regions' },
+    signal: 'SIGTERM',
+    status: 'OPERATIONAL',
+    text: 'SIGTERM to pid 104',
+  },
+} satisfies HostToCoordinator;
+const evictDone = {
+  type: 'HLCP_EVICT_DONE',
+  requestId: 9,
+  outcome: 'disabled',
+  failure,
+} satisfies HostToCoordinator;
 const shutdown = { type: 'HLCP_SHUTDOWN', reason: 'asked' } as const;
 const refused = { type: 'HLCP_REFUSED', failure } as const;
 
 export const HOST_MESSAGES: ByType<HostToCoordinator> = {
   HLCP_RANK_DATA: {
     type: 'HLCP_RANK_DATA',
-    version: 1,
+    version: HLCP_VERSION,
     nodeId: 'n1',
     hostname: 'box',
     pid: 12,
@@ -64,6 +136,9 @@ export const HOST_MESSAGES: ByType<HostToCoordinator> = {
   HLCP_JOB_OUTPUT: output,
   HLCP_JOB_REPORT: report,
   HLCP_RANK_EXIT: { type: 'HLCP_RANK_EXIT', jobId: 'j1', rank: 1, exitCode: -1, failure },
+  HLCP_DEVICE_REPORT: deviceReport,
+  HLCP_EVICT_STEP: evictStep,
+  HLCP_EVICT_DONE: evictDone,
 };
 
 export const TO_HOST_MESSAGES: ByType<CoordinatorToHost> = {
@@ -76,16 +151,20 @@ export const TO_HOST_MESSAGES: ByType<CoordinatorToHost> = {
   HLCP_COMM_FAILED: { type: 'HLCP_COMM_FAILED', ...comm, failure },
   HLCP_SYNC_DONE: { type: 'HLCP_SYNC_DONE', jobId: 'j1', sequence: 0 },
   HLCP_STORE_VALUE: { type: 'HLCP_STORE_VALUE', jobId: 'j1', requestId: 4, value: 'v' },
+  HLCP_DEVICE_STATUS: deviceStatus,
+  HLCP_EVICT: evict,
   HLCP_HOST_LOST: hostLost,
   HLCP_SHUTDOWN: shutdown,
   HLCP_REFUSED: refused,
 };
 
 export const CLIENT_MESSAGES: ByType<ClientToCoordinator> = {
-  HLCP_CLIENT_HELLO: { type: 'HLCP_CLIENT_HELLO', version: 1 },
+  HLCP_CLIENT_HELLO: { type: 'HLCP_CLIENT_HELLO', version: HLCP_VERSION },
   HLCP_HEARTBEAT: { type: 'HLCP_HEARTBEAT', sequence: 7 },
   HLCP_JOB_SUBMIT: { type: 'HLCP_JOB_SUBMIT', spec, hosts: 4, joinTimeoutMs: 30_000 },
   HLCP_JOB_CANCEL: { type: 'HLCP_JOB_CANCEL', jobId: 'j1' },
+  HLCP_DEVICE_STATUS: deviceStatus,
+  HLCP_EVICT: evict,
   HLCP_CLUSTER_SHUTDOWN: { type: 'HLCP_CLUSTER_SHUTDOWN' },
 };
 
@@ -96,6 +175,14 @@ export const TO_CLIENT_MESSAGES: ByType<CoordinatorToClient> = {
   HLCP_JOB_OUTPUT: output,
   HLCP_JOB_REPORT: report,
   HLCP_JOB_DONE: { type: 'HLCP_JOB_DONE', jobId: 'j1', exitCode: 3, failure },
+  HLCP_DEVICE_REPORT: { ...deviceReport, host: { index: 0, hostname: 'box' } },
+  HLCP_DEVICE_STATUS_DONE: {
+    type: 'HLCP_DEVICE_STATUS_DONE',
+    requestId: 9,
+    failures: [{ host: { index: 1, hostname: 'box2' }, failure }],
+  },
+  HLCP_EVICT_STEP: evictStep,
+  HLCP_EVICT_DONE: evictDone,
   HLCP_HOST_LOST: hostLost,
   HLCP_SHUTDOWN: shutdown,
   HLCP_REFUSED: refused,

@@ -200,7 +200,8 @@ describe('bounds of command submission', () => {
     };
     const clock = { kind: 'virtual', now: () => nowMs, unixMs: () => nowMs } as const;
     const after = (delayMs: number, task: () => void) => {
-      push(`after ${delayMs}`)(task);
+      // The limit of a submission's time, which this test does not reach.
+      if (delayMs === 0) push('after 0')(task);
       return () => undefined;
     };
     const scheduler = { clock, soon: push('soon'), after };

@@ -3,20 +3,35 @@ import { DRAM_BAR_BASE } from '../../../node/device/dma-buf-exporter.ts';
 import * as hlthunk from '../../../node/device/hlthunk.ts';
 import {
   dma_buf_attach,
-  dma_buf_detach,
-  dma_buf_invalidate_mappings,
-  dma_buf_map_attachment,
-  dma_buf_revoke,
+  dma_buf_map_attachment_unlocked,
+  dma_buf_teardown,
   dma_buf_unmap_attachment,
 } from '../../../node/dmabuf/attachment.ts';
-import type { DmaBuf, DmaBufAttachment, SgTable } from '../../../node/dmabuf/dma-buf.ts';
+import type {
+  DmaBuf,
+  DmaBufAttachment,
+  DmaBufImporter,
+  SgTable,
+} from '../../../node/dmabuf/dma-buf.ts';
 import { dma_buf_get, dma_buf_put } from '../../../node/dmabuf/export.ts';
+import { dma_resv_get_fences, dma_resv_locked } from '../../../node/dmabuf/reservation.ts';
+import { dma_buf_invalidate_mappings, dma_buf_revoke } from '../../../node/dmabuf/revoke.ts';
 import { OPEN_FILES_MAX } from '../../../node/process/file.ts';
 import { O_CLOEXEC, O_RDWR } from '../../../node/process/open-flags.ts';
 import { DeviceBench, errnoOf, UNUSED } from './device-bench.ts';
 
 const PAGE = 65536;
-const NIC = { name: 'nic0', allowPeer2Peer: true, maxSegmentBytes: 2 ** 31 };
+const NIC: DmaBufImporter = {
+  name: 'nic0',
+  allowPeer2Peer: true,
+  maxSegmentBytes: 2 ** 31,
+  kind: 'dynamic',
+  invalidateMappings: (attachment) => dma_buf_unmap_attachment(attachment),
+};
+
+/** As the exporter would: under the lock. */
+const takeBack = (dmaBuf: DmaBuf) =>
+  dma_resv_locked(dmaBuf.reservation, () => dma_buf_invalidate_mappings(dmaBuf));
 
 async function mapped(pages = 2) {
   const bench = new DeviceBench(2);
@@ -121,18 +136,14 @@ describe('a mapping of device memory', () => {
     const dmaBuf: DmaBuf = ok(dma_buf_get(world.process, fd));
     await world.channel.call('close', { fd });
     const attachment: DmaBufAttachment = ok(dma_buf_attach(dmaBuf, importer));
-    const map = () => dma_buf_map_attachment(attachment, 'DMA_BIDIRECTIONAL');
-    const release = () => {
-      if (attachment.mapping !== undefined) dma_buf_unmap_attachment(attachment);
-      dma_buf_detach(attachment);
-      dma_buf_put(dmaBuf);
-    };
+    const map = () => dma_buf_map_attachment_unlocked(attachment, 'DMA_BIDIRECTIONAL');
+    const release = () => dma_buf_teardown(attachment);
     return { ...world, dmaBuf, attachment, map, release };
   }
 
   it('is one segment of the very bytes of the device, at its bus address', async () => {
     const { bench, map, release } = await attached(NIC, PAGE, 4096);
-    const table: SgTable = ok(map());
+    const table: SgTable = ok(await map());
     const [segment] = table.segments;
     expect(table.segments.length).toBe(1);
     expect(segment?.dmaAddress).toBe(DRAM_BAR_BASE + PAGE + 4096);
@@ -140,48 +151,46 @@ describe('a mapping of device memory', () => {
     const { hbm } = bench.device();
     expect(hbm.view(PAGE + 4096, PAGE).every((byte) => byte === 9)).toBe(true);
     expect(hbm.view(PAGE + 4095, 1)[0]).toBe(0);
-    release();
+    await release();
     expect(bench.device().usage().exports).toBe(0);
   });
 
   it('is cut into segments that the importer can take', async () => {
     const { map, release } = await attached({ ...NIC, maxSegmentBytes: PAGE + 4000 });
-    const table: SgTable = ok(map());
+    const table: SgTable = ok(await map());
     const shape = table.segments.map(({ dmaAddress, bytes }) => [dmaAddress, bytes.byteLength]);
     expect(shape).toEqual([
       [DRAM_BAR_BASE + PAGE, PAGE],
       [DRAM_BAR_BASE + 2 * PAGE, PAGE],
     ]);
-    release();
+    await release();
   });
 
   it('EPERM without a peer-to-peer path, EINVAL for segments below a page; attach succeeds', async () => {
     const hostOnly = await attached({ ...NIC, allowPeer2Peer: false });
-    expect(hostOnly.map()).toBe('EPERM');
-    hostOnly.release();
+    expect(await hostOnly.map()).toBe('EPERM');
+    await hostOnly.release();
     const tiny = await attached({ ...NIC, maxSegmentBytes: 4095 });
-    expect(tiny.map()).toBe('EINVAL');
-    tiny.release();
+    expect(await tiny.map()).toBe('EINVAL');
+    await tiny.release();
   });
 
   it('loses its segments when it is invalidated, and can be mapped anew', async () => {
-    const { dmaBuf, attachment, map, release } = await attached();
-    const table: SgTable = ok(map());
+    const { dmaBuf, map, release } = await attached();
+    const table: SgTable = ok(await map());
     const kept = table.segments;
-    dma_buf_invalidate_mappings(dmaBuf);
-    expect([table.state, table.segments.length, kept.length]).toEqual(['invalidated', 0, 0]);
-    dma_buf_unmap_attachment(attachment);
-    expect(ok(map()).segments.length).toBe(1);
-    release();
+    await takeBack(dmaBuf);
+    expect([table.state, table.segments.length, kept.length]).toEqual(['unmapped', 0, 0]);
+    expect(ok(await map()).segments.length).toBe(1);
+    await release();
   });
 
   it('ENODEV after a revoke', async () => {
-    const { dmaBuf, attachment, map, release } = await attached();
-    ok(map());
-    dma_buf_revoke(dmaBuf);
-    dma_buf_unmap_attachment(attachment);
-    expect(map()).toBe('ENODEV');
-    release();
+    const { bench, dmaBuf, map, release } = await attached();
+    ok(await map());
+    await dma_buf_revoke(dmaBuf, 'permanent', bench);
+    expect(await map()).toBe('ENODEV');
+    await release();
   });
 });
 
@@ -226,7 +235,7 @@ describe('REG_DMABUF_FD: import into another device of the host', () => {
   it('jobs end ABORTED once the exporter has taken the memory back, and write nothing', async () => {
     const { bench, process, buffer, own, remote, dma } = await imported();
     const dmaBuf: DmaBuf = ok(dma_buf_get(process, buffer));
-    dma_buf_invalidate_mappings(dmaBuf);
+    await takeBack(dmaBuf);
     dma_buf_put(dmaBuf);
     bench.device(1).hbm.view(PAGE, PAGE).fill(3);
     expect(await dma(own, remote, 100)).toBe('ABORTED');
@@ -243,6 +252,29 @@ describe('REG_DMABUF_FD: import into another device of the host', () => {
         .hbm.view(PAGE, 100)
         .every((byte) => byte === 3),
     ).toBe(true);
+  });
+
+  it('work in flight shows in the dma-buf until it has ended, and then how', async () => {
+    const { bench, process, channel, buffer, peer, own, remote } = await imported();
+    const { reservation } = ok(dma_buf_get(process, buffer)) as DmaBuf;
+    const submit = (destination: number) =>
+      hlthunk.hlthunk_command_submission(channel, peer, [
+        { kind: 'dma', source: own, destination, bytes: 64 },
+      ]);
+    await submit(own + PAGE);
+    expect(dma_resv_get_fences(reservation, 'BOOKKEEP')).toEqual([]);
+    await submit(remote);
+    await submit(remote + PAGE);
+    const fences = dma_resv_get_fences(reservation, 'BOOKKEEP');
+    expect(fences.map(({ state }) => state)).toEqual(['unsignaled', 'unsignaled']);
+    expect(dma_resv_get_fences(reservation, 'READ')).toEqual([]);
+    await hlthunk.hlthunk_memory_unmap(channel, peer, remote);
+    await bench.sleep(1);
+    expect(fences.map(({ state, error }) => [state, error])).toEqual([
+      ['signaled', 'EIO'],
+      ['signaled', 'EIO'],
+    ]);
+    expect(dma_resv_get_fences(reservation, 'BOOKKEEP')).toEqual([]);
   });
 
   it('EFAULT beyond the imported size, and for a kernel, which sees its own device alone', async () => {
@@ -265,7 +297,7 @@ describe('REG_DMABUF_FD: import into another device of the host', () => {
     expect(await call(buffer, 0)).toBe('EINVAL');
     expect(await call(buffer, 2 * PAGE + 1)).toBe('EINVAL');
     const dmaBuf: DmaBuf = ok(dma_buf_get(process, buffer));
-    dma_buf_revoke(dmaBuf);
+    await dma_buf_revoke(dmaBuf, 'permanent', bench);
     dma_buf_put(dmaBuf);
     expect(await call(buffer, PAGE)).toBe('ENODEV');
     expect(references()).toBe(before);

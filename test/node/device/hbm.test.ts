@@ -24,11 +24,26 @@ describe('Hbm', () => {
     hbm.allocate(PAGE, PAGE);
     const offset = hbm.allocate(2 * PAGE, PAGE) as number;
     hbm.view(offset, 2 * PAGE).fill(7);
-    expect(() => hbm.scrub()).toThrow('Expected no allocation');
+    expect(() => hbm.scrubSlice(PAGE)).toThrow('Expected no allocation');
     hbm.free(PAGE);
     hbm.free(offset);
-    hbm.scrub();
+    expect(hbm.scrubSlice(4 * PAGE)).toBe('done');
     expect(hbm.view(PAGE, 4 * PAGE).every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('is zeroed a slice at a time, at least a page, and every page once', () => {
+    const hbm = new Hbm(4 * PAGE);
+    hbm.touch(PAGE, 3 * PAGE);
+    hbm.view(PAGE, 3 * PAGE).fill(7);
+    const zeroPages = () =>
+      [1, 2, 3].filter((page) => hbm.view(page * PAGE, PAGE).every((byte) => byte === 0));
+    expect(hbm.scrubSlice(2 * PAGE)).toBe('more');
+    expect(zeroPages()).toEqual([1, 2]);
+    expect(hbm.scrubSlice(1)).toBe('done');
+    expect(zeroPages()).toEqual([1, 2, 3]);
+    hbm.view(PAGE, 1).fill(7);
+    expect(hbm.scrubSlice(PAGE)).toBe('done');
+    expect(zeroPages()).toEqual([2, 3]);
   });
 
   it.each([

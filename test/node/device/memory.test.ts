@@ -90,14 +90,15 @@ describe('device memory', () => {
     }
   });
 
-  it('maps user memory by address: EINVAL for size 0, EFAULT outside the process', async () => {
+  it('maps user memory by address: EINVAL for size 0 or overflow, EFAULT outside the process', async () => {
     const { channel, fd } = await opened();
     const map = (at: number, size: number) =>
       hlthunk.hlthunk_host_memory_map(channel, fd, at, size);
     expect((await map(100, 50)) % 4096).toBe(100);
     expect(await errnoOf(map(0, 0))).toBe('EINVAL');
     expect(await errnoOf(map(1 * MiB - 10, 11))).toBe('EFAULT');
-    expect(await errnoOf(map(Number.MAX_SAFE_INTEGER, 1))).toBe('EFAULT');
+    expect(await errnoOf(map(Number.MAX_SAFE_INTEGER - 1, 1))).toBe('EFAULT');
+    expect(await errnoOf(map(Number.MAX_SAFE_INTEGER, 1))).toBe('EINVAL');
   });
 
   it('finds the mapping that contains an address', async () => {
@@ -143,7 +144,7 @@ describe('malformed requests fail with an errno and have no effect', () => {
     const call = (on: number, request: string, argument = {}) =>
       errnoOf(channel.call('ioctl', { fd: on, request, argument }));
     expect(await call(77, 'HL_IOCTL_INFO')).toBe('EBADF');
-    expect(await call(fd, 'HL_IOCTL_DEBUG')).toBe('ENOTTY');
+    expect(await call(fd, 'HL_IOCTL_CB')).toBe('ENOTTY');
     expect(await call(control, 'HL_IOCTL_MEMORY')).toBe('ENOTTY');
     const lookup = hlthunk.hlthunk_device_memory_lookup(channel, control, 0);
     expect(await errnoOf(lookup)).toBe('EINVAL');

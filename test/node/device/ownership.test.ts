@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as hlthunk from '../../../node/device/hlthunk.ts';
-import { DeviceBench, errnoOf, UNUSED } from './device-bench.ts';
+import { DeviceBench, errnoOf, passDescriptor, UNUSED } from './device-bench.ts';
 
 const PAGE = 65536;
 
@@ -170,16 +170,3 @@ describe('process exit', () => {
     expect(bench.device(1).usage()).toEqual(UNUSED);
   });
 });
-
-/** SCM_RIGHTS: the same open file under a number of the other process. */
-function passDescriptor(
-  from: ReturnType<DeviceBench['start']>['process'],
-  fd: number,
-  to: ReturnType<DeviceBench['start']>['process'],
-): number {
-  const file = from.fds.lookup(fd);
-  const number = to.fds.reserve();
-  if (typeof file === 'string' || typeof number === 'string') throw new Error('bad descriptor');
-  to.fds.install(number, file.get());
-  return number;
-}

@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { VirtualScheduler } from '../../../common/scheduler.ts';
 import {
   dma_buf_attach,
   dma_buf_detach,
-  dma_buf_invalidate_mappings,
-  dma_buf_map_attachment,
-  dma_buf_revoke,
-  dma_buf_unmap_attachment,
+  dma_buf_map_attachment as dma_buf_map_attachment_locked,
+  dma_buf_unmap_attachment as dma_buf_unmap_attachment_locked,
 } from '../../../node/dmabuf/attachment.ts';
 import type {
+  DmaBuf,
   DmaBufAttachment,
   DmaBufImporter,
   DmaBufOperations,
+  DmaDirection,
   SgTable,
 } from '../../../node/dmabuf/dma-buf.ts';
 import {
@@ -19,18 +20,45 @@ import {
   dma_buf_get,
   dma_buf_put,
 } from '../../../node/dmabuf/export.ts';
+import { dma_resv_trylock, dma_resv_unlock } from '../../../node/dmabuf/reservation.ts';
+import {
+  dma_buf_invalidate_mappings as dma_buf_invalidate_mappings_locked,
+  dma_buf_revoke,
+} from '../../../node/dmabuf/revoke.ts';
 import { OPEN_FILES_MAX, OpenFile } from '../../../node/process/file.ts';
 import { O_CLOEXEC, O_RDWR } from '../../../node/process/open-flags.ts';
 import { SimProcess } from '../../../node/process/sim-process.ts';
 
 const SIZE = 100;
 const FLAGS = O_RDWR | O_CLOEXEC;
-const NIC: DmaBufImporter = { name: 'nic', allowPeer2Peer: true, maxSegmentBytes: 60 };
+const NIC: DmaBufImporter = {
+  name: 'nic',
+  allowPeer2Peer: true,
+  maxSegmentBytes: 60,
+  kind: 'dynamic',
+};
+const scheduler = new VirtualScheduler();
 
 function ok<T>(result: T): Exclude<T, string> {
   if (typeof result === 'string') throw new Error(`expected success but found ${result}`);
   return result as Exclude<T, string>;
 }
+
+function locked<T>(dmaBuf: DmaBuf, body: () => T): T {
+  if (!dma_resv_trylock(dmaBuf.reservation)) throw new Error('expected the lock to be free');
+  try {
+    return body();
+  } finally {
+    dma_resv_unlock(dmaBuf.reservation);
+  }
+}
+
+const dma_buf_map_attachment = (attachment: DmaBufAttachment, direction: DmaDirection) =>
+  locked(attachment.dmaBuf, () => dma_buf_map_attachment_locked(attachment, direction));
+const dma_buf_unmap_attachment = (attachment: DmaBufAttachment) =>
+  locked(attachment.dmaBuf, () => dma_buf_unmap_attachment_locked(attachment));
+const dma_buf_invalidate_mappings = (dmaBuf: DmaBuf) =>
+  locked(dmaBuf, () => dma_buf_invalidate_mappings_locked(dmaBuf));
 
 function process(): SimProcess {
   return new SimProcess({ pid: 1, containerId: 'c', memory: new SharedArrayBuffer(64) });
@@ -213,49 +241,73 @@ describe('dma_buf_invalidate_mappings()', () => {
     expect(ok(dma_buf_map_attachment(first, 'DMA_TO_DEVICE')).segments.length).toBe(2);
   });
 
-  it('an importer may unmap and detach within its callback', () => {
+  it('leaves importers alone that have no callback: nobody can stop them', () => {
+    const { dmaBuf } = exported();
+    const kinds = ['static', 'dynamic'] as const;
+    const tables = kinds.map((kind): SgTable => {
+      const attachment = ok(dma_buf_attach(dmaBuf, { ...NIC, kind }));
+      return ok(dma_buf_map_attachment(attachment, 'DMA_TO_DEVICE'));
+    });
+    dma_buf_invalidate_mappings(dmaBuf);
+    expect(tables.map(({ state, segments }) => [state, segments.length])).toEqual([
+      ['mapped', 2],
+      ['mapped', 2],
+    ]);
+  });
+
+  it('does not tell an importer whose mapping another one’s callback has ended', () => {
+    const { dmaBuf } = exported();
+    const told: string[] = [];
+    const attachments: DmaBufAttachment[] = [];
+    for (const name of ['first', 'second']) {
+      const invalidateMappings = () => {
+        told.push(name);
+        // Two attachments of one driver: it lets all of its mappings go at once.
+        for (const one of attachments) dma_buf_unmap_attachment_locked(one);
+      };
+      const attachment = ok(dma_buf_attach(dmaBuf, { ...NIC, name, invalidateMappings }));
+      ok(dma_buf_map_attachment(attachment, 'DMA_TO_DEVICE'));
+      attachments.push(attachment);
+    }
+    dma_buf_invalidate_mappings(dmaBuf);
+    expect(told).toEqual(['first']);
+  });
+
+  it('an importer may unmap within its callback, and detaches later', () => {
     const { log, dmaBuf } = exported();
     const invalidateMappings = (attachment: DmaBufAttachment) => {
-      dma_buf_unmap_attachment(attachment);
-      dma_buf_detach(attachment);
+      dma_buf_unmap_attachment_locked(attachment);
+      expect(() => dma_buf_detach(attachment)).toThrow('lock not to be held');
     };
     const attachment = ok(dma_buf_attach(dmaBuf, { ...NIC, invalidateMappings }));
     ok(dma_buf_map_attachment(attachment, 'DMA_TO_DEVICE'));
     dma_buf_invalidate_mappings(dmaBuf);
+    dma_buf_detach(attachment);
     dma_buf_put(dmaBuf);
     expect(log.slice(-3)).toEqual(['unmap', 'detach nic', 'release']);
   });
 });
 
 describe('dma_buf_revoke()', () => {
-  it('is for good: mappings die, map and attach give ENODEV, a second revoke does nothing', () => {
+  it('is for good: mappings die, map and attach give ENODEV, a second revoke does nothing', async () => {
     const { dmaBuf } = exported();
     let told = 0;
-    const invalidateMappings = () => {
+    const answers: unknown[] = [];
+    const invalidateMappings = (one: DmaBufAttachment) => {
       told++;
+      dma_buf_unmap_attachment_locked(one);
+      answers.push(dma_buf_map_attachment_locked(one, 'DMA_TO_DEVICE'));
     };
     const attachment = ok(dma_buf_attach(dmaBuf, { ...NIC, invalidateMappings }));
     const table: SgTable = ok(dma_buf_map_attachment(attachment, 'DMA_TO_DEVICE'));
-    dma_buf_revoke(dmaBuf);
-    dma_buf_revoke(dmaBuf);
-    expect([dmaBuf.state, table.state, told]).toEqual(['revoked', 'invalidated', 1]);
-    dma_buf_unmap_attachment(attachment);
+    const revoked = dma_buf_revoke(dmaBuf, 'permanent', { scheduler });
+    expect([dmaBuf.state, table.state, told]).toEqual(['permanentlyRevoked', 'unmapped', 1]);
+    expect(await revoked).toBeUndefined();
+    expect(await dma_buf_revoke(dmaBuf, 'permanent', { scheduler })).toBeUndefined();
+    expect([told, ...answers]).toEqual([1, 'ENODEV']);
     expect(dma_buf_map_attachment(attachment, 'DMA_TO_DEVICE')).toBe('ENODEV');
     expect(dma_buf_attach(dmaBuf, NIC)).toBe('ENODEV');
     dma_buf_detach(attachment);
     dma_buf_put(dmaBuf);
-  });
-
-  it('a mapping is refused within the callback of the revoke too', () => {
-    const { dmaBuf } = exported();
-    const answers: unknown[] = [];
-    const invalidateMappings = (one: DmaBufAttachment) => {
-      dma_buf_unmap_attachment(one);
-      answers.push(dma_buf_map_attachment(one, 'DMA_TO_DEVICE'));
-    };
-    const attachment = ok(dma_buf_attach(dmaBuf, { ...NIC, invalidateMappings }));
-    ok(dma_buf_map_attachment(attachment, 'DMA_TO_DEVICE'));
-    dma_buf_revoke(dmaBuf);
-    expect(answers).toEqual(['ENODEV']);
   });
 });

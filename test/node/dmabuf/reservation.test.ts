@@ -1,112 +1,132 @@
 import { describe, expect, it } from 'vitest';
+import { delay, VirtualScheduler } from '../../../common/scheduler.ts';
+import { dma_fence_init } from '../../../node/dmabuf/fence.ts';
 import {
   DMA_RESV_FENCES_MAX,
-  DMA_RESV_USAGES,
-  dma_fence_add_callback,
-  dma_fence_get_status,
-  dma_fence_init,
-  dma_fence_remove_callback,
-  dma_fence_set_error,
-  dma_fence_signal,
+  type DmaReservation,
+  dma_resv_acquire_init,
   dma_resv_add_fence,
   dma_resv_get_fences,
   dma_resv_init,
-  dma_resv_test_signaled,
+  dma_resv_is_locked,
+  dma_resv_lock,
+  dma_resv_lock_interruptible,
+  dma_resv_lock_slow,
+  dma_resv_locked,
+  dma_resv_reserve_fences,
+  dma_resv_trylock,
+  dma_resv_unlock,
 } from '../../../node/dmabuf/reservation.ts';
+import { ww_acquire_fini } from '../../../node/dmabuf/ww-mutex.ts';
 
-describe('dma_fence (after the kernel selftest st-dma-fence)', () => {
-  it('is not signalled at creation, signals once, and stays so', () => {
-    const fence = dma_fence_init();
-    expect(dma_fence_get_status(fence)).toBe('unsignaled');
-    expect(dma_fence_signal(fence)).toBeUndefined();
-    expect(dma_fence_signal(fence)).toBe('EINVAL');
-    expect(dma_fence_get_status(fence)).toBe('signaled');
+describe('dma_resv_locked()', () => {
+  it('runs the body and lets the lock go within the call', async () => {
+    const reservation = dma_resv_init();
+    let isHeld: boolean | undefined;
+    const done = dma_resv_locked(reservation, () => {
+      isHeld = dma_resv_is_locked(reservation);
+      return 3;
+    });
+    expect([isHeld, dma_resv_is_locked(reservation)]).toEqual([true, false]);
+    expect(await done).toBe(3);
   });
 
-  it('runs a callback that was added before, once', () => {
-    const fence = dma_fence_init();
-    let runs = 0;
-    const callback = () => {
-      runs++;
-      expect(fence.state).toBe('signaled');
-    };
-    expect(dma_fence_add_callback(fence, callback)).toBeUndefined();
-    expect(() => dma_fence_add_callback(fence, callback)).toThrow('added once');
-    dma_fence_signal(fence);
-    dma_fence_signal(fence);
-    expect(runs).toBe(1);
+  it('keeps it while the body awaits; the next one waits', async () => {
+    const scheduler = new VirtualScheduler();
+    const reservation = dma_resv_init();
+    const order: string[] = [];
+    const first = dma_resv_locked(reservation, async () => {
+      await delay(scheduler, 5);
+      order.push('first');
+    });
+    const second = dma_resv_locked(reservation, () => order.push('second'));
+    expect(order).toEqual([]);
+    await scheduler.run(Promise.all([first, second]));
+    expect([order, dma_resv_is_locked(reservation)]).toEqual([['first', 'second'], false]);
   });
 
-  it('ENOENT for a callback added after the signal, which never runs', () => {
-    const fence = dma_fence_init();
-    dma_fence_signal(fence);
-    expect(dma_fence_add_callback(fence, () => expect.unreachable())).toBe('ENOENT');
-  });
-
-  it('a removed callback does not run; removing after the signal fails', () => {
-    const fence = dma_fence_init();
-    const callback = () => expect.unreachable();
-    dma_fence_add_callback(fence, callback);
-    expect(dma_fence_remove_callback(fence, callback)).toBe(true);
-    const ran = () => undefined;
-    dma_fence_add_callback(fence, ran);
-    dma_fence_signal(fence);
-    expect(dma_fence_remove_callback(fence, callback)).toBe(false);
-    expect(dma_fence_remove_callback(fence, ran)).toBe(false);
-  });
-
-  it('shows its error only after the signal, and takes none later', () => {
-    const fence = dma_fence_init();
-    dma_fence_set_error(fence, 'EIO');
-    expect(dma_fence_get_status(fence)).toBe('unsignaled');
-    dma_fence_signal(fence);
-    expect(dma_fence_get_status(fence)).toBe('EIO');
-    expect(() => dma_fence_set_error(fence, 'EINVAL')).toThrow('before the fence signals');
+  it.each([
+    ['throws', () => expect.unreachable('out')],
+    ['rejects', () => Promise.reject(new Error('out'))],
+  ])('lets it go when the body %s', async (_, body) => {
+    const reservation = dma_resv_init();
+    await expect(dma_resv_locked<unknown>(reservation, body)).rejects.toThrow('out');
+    expect(dma_resv_is_locked(reservation)).toBe(false);
   });
 });
 
-describe('dma_resv (after the kernel selftest st-dma-resv)', () => {
-  it.each(DMA_RESV_USAGES)('%s: one fence, seen until it signals', (usage) => {
-    const reservation = dma_resv_init();
-    const fence = dma_fence_init();
-    expect(dma_resv_test_signaled(reservation, usage)).toBe(true);
-    dma_resv_add_fence(reservation, fence, usage);
-    expect(dma_resv_test_signaled(reservation, usage)).toBe(false);
-    expect(dma_resv_get_fences(reservation, usage)).toEqual([fence]);
-    dma_fence_signal(fence);
-    expect(dma_resv_test_signaled(reservation, usage)).toBe(true);
+describe('several reservations under one ticket', () => {
+  /** The kernel's loop (Documentation/locking/ww-mutex-design.rst), whatever the order of the list. */
+  async function lockAll(reservations: readonly DmaReservation[], held: () => Promise<void>) {
+    const context = dma_resv_acquire_init();
+    const taken = new Set<DmaReservation>();
+    let backoffs = 0;
+    for (let contended: DmaReservation | undefined; ; ) {
+      if (contended !== undefined) {
+        await dma_resv_lock_slow(contended, context);
+        taken.add(contended);
+      }
+      contended = undefined;
+      for (const one of reservations) {
+        if (taken.has(one)) continue;
+        const result = await dma_resv_lock(one, context);
+        if (result === undefined) {
+          taken.add(one);
+          continue;
+        }
+        expect(result).toBe('EDEADLK');
+        backoffs++;
+        for (const other of taken) dma_resv_unlock(other);
+        taken.clear();
+        contended = one;
+        break;
+      }
+      if (contended === undefined) break;
+    }
+    await held();
+    for (const one of taken) dma_resv_unlock(one);
+    ww_acquire_fini(context);
+    return backoffs;
+  }
+
+  it('taken in opposite orders: the younger ticket backs off, takes the slow path, and both get through', async () => {
+    const scheduler = new VirtualScheduler();
+    const reservations = Array.from({ length: 2 }, dma_resv_init);
+    const held = () => delay(scheduler, 1);
+    const [older, younger] = [
+      lockAll(reservations, held),
+      lockAll([...reservations].reverse(), held),
+    ];
+    const [first, second] = await scheduler.run(Promise.all([older, younger]));
+    expect(first).toBe(0);
+    expect(second).toBeGreaterThan(0);
+    expect(reservations.some(dma_resv_is_locked)).toBe(false);
   });
 
-  it('a query gives the fences of its usage and of every stronger one', () => {
+  it('the slow path is for after EDEADLK, with nothing held', async () => {
     const reservation = dma_resv_init();
-    const fences = DMA_RESV_USAGES.map((usage) => {
-      const fence = dma_fence_init();
-      dma_resv_add_fence(reservation, fence, usage);
-      return fence;
-    });
-    for (const [index, usage] of DMA_RESV_USAGES.entries()) {
-      expect(dma_resv_get_fences(reservation, usage)).toEqual(fences.slice(0, index + 1));
-    }
+    const context = dma_resv_acquire_init();
+    await expect(dma_resv_lock_slow(reservation, context)).rejects.toThrow('the contended lock');
   });
 
-  it('a fence added twice counts once, with the stronger usage; a signalled one not at all', () => {
+  it('EINTR when the wait is interrupted', async () => {
     const reservation = dma_resv_init();
-    const fence = dma_fence_init();
-    for (const usage of ['BOOKKEEP', 'WRITE', 'READ'] as const) {
-      dma_resv_add_fence(reservation, fence, usage);
-    }
-    expect(dma_resv_get_fences(reservation, 'WRITE')).toEqual([fence]);
-    expect(dma_resv_get_fences(reservation, 'BOOKKEEP')).toEqual([fence]);
-    dma_fence_signal(fence);
-    dma_resv_add_fence(reservation, fence, 'KERNEL');
-    expect(dma_resv_get_fences(reservation, 'BOOKKEEP')).toEqual([]);
+    dma_resv_trylock(reservation);
+    const stop = new AbortController();
+    const waiting = dma_resv_lock_interruptible(reservation, undefined, stop.signal);
+    stop.abort();
+    expect(await waiting).toBe('EINTR');
   });
+});
 
-  it('asserts its bound', () => {
+describe('the fences of a reservation', () => {
+  it('are bounded', () => {
     const reservation = dma_resv_init();
-    for (let index = 0; index < DMA_RESV_FENCES_MAX; index++) {
-      dma_resv_add_fence(reservation, dma_fence_init(), 'READ');
-    }
-    expect(() => dma_resv_add_fence(reservation, dma_fence_init(), 'READ')).toThrow('bounded');
+    dma_resv_trylock(reservation);
+    dma_resv_reserve_fences(reservation, DMA_RESV_FENCES_MAX);
+    expect(() => dma_resv_reserve_fences(reservation, DMA_RESV_FENCES_MAX + 1)).toThrow('bounded');
+    dma_resv_add_fence(reservation, dma_fence_init(), 'READ');
+    expect(() => dma_resv_reserve_fences(reservation, DMA_RESV_FENCES_MAX)).toThrow('bounded');
+    expect(dma_resv_get_fences(reservation, 'READ')).toHaveLength(1);
   });
 });

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { fi_close } from '../../../node/fabric/close.ts';
-import { fi_trecv, fi_tsend, fi_write, fi_writedata } from '../../../node/fabric/endpoint.ts';
+import { fi_write, fi_writedata } from '../../../node/fabric/rma.ts';
+import { fi_trecv, fi_tsend } from '../../../node/fabric/tagged.ts';
 import { connected, FabricWorld, host, text } from './world.ts';
 
 describe('the end of things', () => {
   it('endpoints of different epochs do not connect', async () => {
-    const world = new FabricWorld(2, { epochs: [1, 2] });
+    const world = new FabricWorld(2, { rank: (index) => ({ epoch: index + 1 }) });
     world.introduce();
     await world.wait(500);
     expect(fi_tsend(world.rank(0).endpoint, host(text('x')), 1, 1n, 's')).toBe('FI_EAGAIN');
@@ -17,8 +18,8 @@ describe('the end of things', () => {
   it('closing an endpoint with operations under way: no completion, no byte, frames refused', async () => {
     const world = await connected(2, { bandwidthBytesPerMs: 10_000 });
     const [a, b] = [world.rank(0), world.rank(1)];
-    const source = a.register(600_000);
-    const target = b.register(600_000);
+    const source = await a.register(600_000);
+    const target = await b.register(600_000);
     source.memory.bytes.fill(1);
     const local = {
       kind: 'mr',
@@ -58,8 +59,8 @@ describe('the end of things', () => {
   it('a dead peer: FI_EHOSTUNREACH for the first operation, FI_ECANCELED for the rest', async () => {
     const world = await connected();
     const [a, b] = [world.rank(0), world.rank(1)];
-    const source = a.register(4096);
-    const { mr } = b.register(4096);
+    const source = await a.register(4096);
+    const { mr } = await b.register(4096);
     fi_trecv(a.endpoint, new Uint8Array(4), 1, 1n, 0n, 'r');
     world.network.kill('host-1');
     const local = { kind: 'mr', mr: source.mr, address: source.mr.address, length: 4096 } as const;
@@ -78,7 +79,7 @@ describe('the end of things', () => {
   it('fi_close of a parent with live children is FI_EBUSY and changes nothing', async () => {
     const world = await connected();
     const a = world.rank(0);
-    const { mr } = a.register(4096);
+    const { mr } = await a.register(4096);
     const { domain, av, cq, endpoint } = a;
     expect([domain, av, cq, domain.fabric].map((object) => fi_close(object))).toEqual([
       'FI_EBUSY',
@@ -94,7 +95,7 @@ describe('the end of things', () => {
   it('the end of the process deregisters everything and drops the dma-buf', async () => {
     const world = await connected();
     const a = world.rank(0);
-    const { memory, fd } = a.register(4096);
+    const { memory, fd } = await a.register(4096);
     a.process.fds.close(fd);
     memory.dmaBuf.file.put();
     expect(memory.dmaBuf.file.references).toBe(1);

@@ -1,21 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ERRNO } from '../../../common/errno.ts';
-import { dma_buf_invalidate_mappings } from '../../../node/dmabuf/attachment.ts';
 import { fi_av_insert, fi_av_lookup, fi_av_open, fi_av_remove } from '../../../node/fabric/av.ts';
 import { fi_close } from '../../../node/fabric/close.ts';
 import { fi_cq_open, fi_cq_read, fi_cq_readerr } from '../../../node/fabric/cq.ts';
-import {
-  fi_enable,
-  fi_endpoint,
-  fi_ep_bind,
-  fi_getname,
-  fi_trecv,
-  fi_tsend,
-  fi_write,
-} from '../../../node/fabric/endpoint.ts';
+import { fi_enable, fi_endpoint, fi_ep_bind, fi_getname } from '../../../node/fabric/endpoint.ts';
 import { decodeEndpointName, encodeEndpointName } from '../../../node/fabric/endpoint-name.ts';
 import {
+  FAILURE_CLASS,
   FI_ERRNO_OF_ERRNO,
   FI_ERRNO_OF_STATUS,
   fiErrnoOfStatus,
@@ -27,8 +19,21 @@ import {
   type FiInfo,
 } from '../../../node/fabric/fabric.ts';
 import { fi_getinfo } from '../../../node/fabric/info.ts';
-import { readMessageHeader, writeMessageHeader } from '../../../node/fabric/message-header.ts';
+import {
+  ACK_OUTCOMES,
+  type AckOutcome,
+  EAGER_BYTES,
+  MESSAGE_HEADER_BYTES,
+  RTS_BODY_BYTES,
+  readMessageHeader,
+  readRemoteMessage,
+  SEGMENT_BYTES,
+  writeMessageHeader,
+  writeRemoteMessage,
+} from '../../../node/fabric/message-header.ts';
 import { fi_mr_regattr } from '../../../node/fabric/mr.ts';
+import { fi_write } from '../../../node/fabric/rma.ts';
+import { fi_trecv, fi_tsend } from '../../../node/fabric/tagged.ts';
 import { IBV_WC_STATUS, type IbvWcStatus } from '../../../node/verbs/wc.ts';
 import { TestMemory } from '../verbs/world.ts';
 import { FabricWorld, ok } from './world.ts';
@@ -53,9 +58,14 @@ describe('fi_getinfo', () => {
   });
 
   it('without hints it tells everything it can', () => {
-    const domain_attr = { inject_size: 4096, cq_data_size: 4 };
+    const domain_attr = { cq_data_size: 4 };
     expect(fi_getinfo(nic)).toMatchObject([
-      { ...HCL_HINTS, domain_attr, fabric_attr: { prov_name: 'verbs;memory' } },
+      {
+        ep_attr: HCL_HINTS.ep_attr,
+        domain_attr,
+        tx_attr: { inject_size: EAGER_BYTES },
+        fabric_attr: { prov_name: 'verbs;memory' },
+      },
     ]);
   });
 
@@ -67,7 +77,7 @@ describe('fi_getinfo', () => {
       'device memory without FI_MR_HMEM',
       { domain_attr: { mr_mode: HCL_HINTS.domain_attr.mr_mode.slice(0, 4) } },
     ],
-    ['more inject', { domain_attr: { ...HCL_HINTS.domain_attr, inject_size: 4097 } }],
+    ['more inject', { tx_attr: { inject_size: EAGER_BYTES + 1 } }],
     ['more data', { domain_attr: { ...HCL_HINTS.domain_attr, cq_data_size: 8 } }],
   ])('is FI_ENODATA for %s', (_, hints) => {
     expect(fi_getinfo(nic, { ...HCL_HINTS, ...hints })).toBe('FI_ENODATA');
@@ -143,21 +153,56 @@ describe('endpoint names', () => {
 });
 
 describe('message headers', () => {
-  it('survive encoding; anything else is refused', () => {
-    const fields = fc.record({
-      tagged: fc.boolean(),
-      tag: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-    });
+  const fields = fc.record({
+    tagged: fc.boolean(),
+    tag: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    data: fc.option(fc.nat(0xffff_ffff), { nil: undefined }),
+    wantsAck: fc.boolean(),
+    sequence: fc.nat(0xffff_ffff),
+  });
+
+  it('survive encoding', () => {
     fc.assert(
-      fc.property(fields, fc.nat(100), (one, length) => {
-        const bytes = new Uint8Array(16 + length);
-        writeMessageHeader({ ...one, length }, bytes);
-        expect(readMessageHeader(bytes)).toEqual({ ...one, length });
+      fc.property(fields, fc.nat(SEGMENT_BYTES), (one, length) => {
+        const bytes = new Uint8Array(MESSAGE_HEADER_BYTES + length);
+        const header = { ...one, kind: 'EAGER', outcome: 'DONE', length } as const;
+        writeMessageHeader(header, bytes);
+        expect(readMessageHeader(bytes)).toEqual(header);
         expect(readMessageHeader(bytes.subarray(1))).toBeUndefined();
       }),
     );
-    expect(readMessageHeader(new Uint8Array(15))).toBeUndefined();
-    expect(readMessageHeader(new Uint8Array(16).fill(255))).toBeUndefined();
+  });
+
+  it.each(Object.keys(ACK_OUTCOMES) as AckOutcome[])('an ACK says %s', (outcome) => {
+    const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
+    const none = { tagged: false, tag: 0n, wantsAck: false, length: 0 } as const;
+    const header = { ...none, kind: 'ACK', outcome, data: 7, sequence: 8 } as const;
+    writeMessageHeader(header, bytes);
+    expect(readMessageHeader(bytes)).toEqual(header);
+  });
+
+  it('arbitrary bytes are refused, or lie within what their kind allows', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+        const header = readMessageHeader(bytes);
+        if (header === undefined) return;
+        const body = bytes.byteLength - MESSAGE_HEADER_BYTES;
+        if (header.kind === 'EAGER') expect(header.length).toBe(body);
+        if (header.kind === 'SEGMENT') expect(header.length).toBeLessThanOrEqual(EAGER_BYTES);
+        if (header.kind === 'RTS') expect(body).toBe(RTS_BODY_BYTES);
+        if (header.kind === 'ACK') expect(body).toBe(0);
+      }),
+    );
+    expect(readMessageHeader(new Uint8Array(MESSAGE_HEADER_BYTES - 1))).toBeUndefined();
+    expect(readMessageHeader(new Uint8Array(MESSAGE_HEADER_BYTES).fill(255))).toBeUndefined();
+  });
+
+  it('an RTS says where the message lies, in numbers that verbs have', () => {
+    const bytes = new Uint8Array(RTS_BODY_BYTES);
+    const remote = { address: 2 ** 52 + 1, key: 0xffff_ffff };
+    writeRemoteMessage(remote, bytes);
+    expect(readRemoteMessage(bytes)).toEqual(remote);
+    expect(readRemoteMessage(bytes.fill(255))).toBeUndefined();
   });
 });
 
@@ -168,6 +213,8 @@ describe('the border to verbs', () => {
     for (const status of failures) {
       expect(FI_ERRNO).toHaveProperty(String(fiErrnoOfStatus(status as IbvWcStatus)));
     }
+    expect(Object.keys(FAILURE_CLASS).sort()).toEqual(failures.sort());
+    expect(fiErrnoOfStatus('IBV_WC_RNR_RETRY_EXC_ERR')).toBe('FI_ENORX');
     expect(fiErrnoOfStatus('IBV_WC_SUCCESS')).toBeUndefined();
     expect(fiErrnoOfStatus('IBV_WC_WR_FLUSH_ERR')).toBe('FI_ECANCELED');
     expect(fiErrnoOfStatus('IBV_WC_RETRY_EXC_ERR')).toBe('FI_EHOSTUNREACH');
@@ -190,14 +237,14 @@ describe('fi_mr_regattr', () => {
   const access = ['FI_REMOTE_WRITE'] as const;
   const iface = 'FI_HMEM_SYNAPSEAI';
 
-  it('covers base_addr + offset, and needs the flag, rights, an fd and a range', () => {
+  it('covers base_addr + offset, and needs the flag, rights, an fd and a range', async () => {
     const { domain, process } = new FabricWorld(1).rank(0);
     const fd = new TestMemory(8192).fd(process);
     const dmabuf = { fd, offset: 4096, len: 4096, base_addr: 0x10_0000 };
     const attr = { dmabuf, access, iface } as const;
-    const mr = ok(fi_mr_regattr(domain, attr, ['FI_MR_DMABUF']));
+    const mr = ok(await fi_mr_regattr(domain, attr, ['FI_MR_DMABUF']));
     expect([mr.address, mr.length, mr.key > 0n]).toEqual([0x10_1000, 4096, true]);
-    expect(fi_mr_regattr(domain, attr, [])).toBe('FI_EBADFLAGS');
+    expect(await fi_mr_regattr(domain, attr, [])).toBe('FI_EBADFLAGS');
     const wrong = [
       { ...attr, access: [] },
       { ...attr, dmabuf: { ...dmabuf, fd: 99 } },
@@ -205,7 +252,7 @@ describe('fi_mr_regattr', () => {
       { ...attr, dmabuf: { ...dmabuf, len: 0 } },
     ];
     for (const one of wrong) {
-      expect(fi_mr_regattr(domain, one, ['FI_MR_DMABUF'])).toBe('FI_EINVAL');
+      expect(await fi_mr_regattr(domain, one, ['FI_MR_DMABUF'])).toBe('FI_EINVAL');
     }
   });
 
@@ -214,11 +261,11 @@ describe('fi_mr_regattr', () => {
     world.introduce();
     await world.wait(10);
     const [a, b] = [world.rank(0), world.rank(1)];
-    const source = a.register(4096);
+    const source = await a.register(4096);
     source.memory.bytes.fill(5);
-    const target = b.register(4096);
+    const target = await b.register(4096);
     const dmabuf = { fd: target.fd, offset: 0, len: 4096, base_addr: 0 };
-    const second = ok(fi_mr_regattr(b.domain, { dmabuf, access, iface }, ['FI_MR_DMABUF']));
+    const second = ok(await fi_mr_regattr(b.domain, { dmabuf, access, iface }, ['FI_MR_DMABUF']));
     fi_close(target.mr);
     const local = { kind: 'mr', mr: source.mr, address: source.mr.address, length: 4096 } as const;
     fi_write(a.endpoint, local, 1, second.address, second.key, 'w');
@@ -232,14 +279,14 @@ describe('fi_mr_regattr', () => {
       world.introduce();
       await world.wait(10);
       const [a, b] = [world.rank(0), world.rank(1)];
-      const source = a.register(4096);
-      const target = b.register(4096);
+      const source = await a.register(4096);
+      const target = await b.register(4096);
       const local = { kind: 'mr', mr: source.mr, address: source.mr.address, length: 64 } as const;
       const write = () => fi_write(a.endpoint, local, 1, target.mr.address, target.mr.key, 'w');
       write();
       await world.until(() => a.completions.length === 1);
       const { memory } = end === 'source' ? source : target;
-      dma_buf_invalidate_mappings(memory.dmaBuf);
+      memory.takeBack();
       write();
       await world.until(() => a.errors.length === 1);
       const prov_errno = end === 'source' ? 'IBV_WC_LOC_PROT_ERR' : 'IBV_WC_REM_ACCESS_ERR';
@@ -279,7 +326,7 @@ describe('endpoint states', () => {
     const { domain, cq } = new FabricWorld(1).rank(0);
     expect(fi_cq_read(cq, 1)).toBe('FI_EAGAIN');
     expect(fi_cq_readerr(cq)).toBe('FI_EAGAIN');
-    for (const size of [0, 1.5, 65_537]) {
+    for (const size of [-1, 1.5, 65_537]) {
       expect(fi_cq_open(domain, { size, onCompletion: () => undefined })).toBe('FI_EINVAL');
     }
   });

@@ -1,29 +1,44 @@
 import { describe, expect, it } from 'vitest';
 import { Prng } from '../../../common/prng.ts';
-import { fi_trecv, fi_tsend, fi_writedata } from '../../../node/fabric/endpoint.ts';
+import { fi_writedata } from '../../../node/fabric/rma.ts';
+import { fi_trecv, fi_tsend } from '../../../node/fabric/tagged.ts';
 import { pattern } from '../verbs/world.ts';
 import { FabricWorld, type Rank } from './world.ts';
 
 const MESSAGES = 150;
+
+type Registered = Awaited<ReturnType<Rank['register']>>;
 
 /** One rank's traffic to the next: tagged messages and writes with data, in random turns. */
 class Stream {
   readonly from: Rank;
   readonly to: Rank;
   readonly dest: number;
-  readonly source: ReturnType<Rank['register']>;
-  readonly target: ReturnType<Rank['register']>;
+  readonly source: Registered;
+  readonly target: Registered;
   readonly buffers: Uint8Array[] = [];
   readonly #prng: Prng;
   sent = 0;
 
-  constructor(world: FabricWorld, from: number, seed: number) {
+  static async open(world: FabricWorld, from: number, seed: number): Promise<Stream> {
+    const to = (from + 1) % world.ranks.length;
+    const source = await world.rank(from).register(MESSAGES * 100);
+    return new Stream(world, from, seed, source, await world.rank(to).register(MESSAGES * 100));
+  }
+
+  constructor(
+    world: FabricWorld,
+    from: number,
+    seed: number,
+    source: Registered,
+    target: Registered,
+  ) {
     this.dest = (from + 1) % world.ranks.length;
     this.from = world.rank(from);
     this.to = world.rank(this.dest);
-    this.source = this.from.register(MESSAGES * 100);
+    this.source = source;
     this.source.memory.bytes.set(pattern(MESSAGES * 100, seed));
-    this.target = this.to.register(MESSAGES * 100);
+    this.target = target;
     this.#prng = new Prng(seed);
     this.from.onProgress = () => this.pump();
     for (let index = 0; index < MESSAGES; index++) {
@@ -93,7 +108,9 @@ class Stream {
 
 async function ring(world: FabricWorld, seed: number): Promise<void> {
   world.introduce();
-  const streams = world.ranks.map((_, rank) => new Stream(world, rank, seed * 10 + rank));
+  const streams = await Promise.all(
+    world.ranks.map((_, rank) => Stream.open(world, rank, seed * 10 + rank)),
+  );
   for (const stream of streams) stream.pump();
   await world.until(() => streams.every(({ isDone }) => isDone), 30 * 60_000);
   for (const stream of streams) stream.check();
@@ -127,7 +144,11 @@ describe('messages and writes arrive once, in order, and credits are never lost'
 
   it.each(seeds)('through queues of a few completions, seed %i', async (seed) => {
     await ring(
-      new FabricWorld(3, { cqSize: 3, highWaterBytes: 2000, bandwidthBytesPerMs: 5000 }),
+      new FabricWorld(3, {
+        rank: () => ({ cqSize: 3 }),
+        highWaterBytes: 2000,
+        bandwidthBytesPerMs: 5000,
+      }),
       seed,
     );
   });

@@ -4,14 +4,9 @@ import { assert } from '../../../common/assert.ts';
 import { delay, wallScheduler } from '../../../common/scheduler.ts';
 import { fi_av_insert } from '../../../node/fabric/av.ts';
 import { fi_close } from '../../../node/fabric/close.ts';
-import {
-  fi_ep_counters,
-  fi_read,
-  fi_trecv,
-  fi_tsend,
-  fi_write,
-  fi_writedata,
-} from '../../../node/fabric/endpoint.ts';
+import { fi_ep_counters } from '../../../node/fabric/endpoint.ts';
+import { fi_read, fi_write, fi_writedata } from '../../../node/fabric/rma.ts';
+import { fi_trecv, fi_tsend } from '../../../node/fabric/tagged.ts';
 import type { Transport } from '../../../node/transport/transport.ts';
 import { createWebSocketTransport } from '../../../node/transport/websocket-transport.ts';
 import { createNic } from '../../../node/verbs/nic.ts';
@@ -54,12 +49,12 @@ describe('fabric over WebSockets', () => {
   it('writes 24 MiB each way at once, reads them back, and counts each byte once', async () => {
     const [a, b] = await two();
     const bytes = 24 * 1024 * 1024;
-    const ends = [a, b].map((rank, index) => {
-      const [source, target] = [rank.register(bytes), rank.register(bytes)];
+    const ends = [a, b].map(async (rank, index) => {
+      const [source, target] = await Promise.all([rank.register(bytes), rank.register(bytes)]);
       source.memory.bytes.set(pattern(1024 * 1024, index + 1), index * 1024 * 1024);
       return { rank, source, target };
     });
-    const [left, right] = ends;
+    const [left, right] = await Promise.all(ends);
     assert(left !== undefined && right !== undefined, 'Expected two ends');
     for (const [end, other, dest] of [
       [left, right, 1],
@@ -95,9 +90,9 @@ describe('fabric over WebSockets', () => {
     await post(() => fi_tsend(a.endpoint, { kind: 'host', bytes }, 1, 3n, 's'));
     await until(() => b.completions.length === 1);
     expect(buffer.subarray(0, 5)).toEqual(bytes);
-    const source = a.register(8192);
+    const source = await a.register(8192);
     source.memory.bytes.fill(1);
-    const target = b.register(4096);
+    const target = await b.register(4096);
     const local = { kind: 'mr', mr: source.mr, address: source.mr.address, length: 4097 } as const;
     await post(() => fi_write(a.endpoint, local, 1, target.mr.address, target.mr.key, 'w'));
     await until(() => a.errors.length === 1);
@@ -107,8 +102,8 @@ describe('fabric over WebSockets', () => {
 
   it('a host that goes away is reported soon, and everything closes', async () => {
     const [a, b] = await two();
-    const source = a.register(4096);
-    const target = b.register(4096);
+    const source = await a.register(4096);
+    const target = await b.register(4096);
     const local = { kind: 'mr', mr: source.mr, address: source.mr.address, length: 64 } as const;
     const write = () => fi_write(a.endpoint, local, 1, target.mr.address, target.mr.key, 'w');
     await post(write);

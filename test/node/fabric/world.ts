@@ -1,11 +1,12 @@
-/** Hosts with a fabric domain and an endpoint each, on a network in memory and in virtual time. */
-import { assert } from '../../../common/assert.ts';
+/** Processes with a fabric domain and an endpoint each, and a network in memory and in virtual time. */
+import { assert, defined } from '../../../common/assert.ts';
 import { Prng } from '../../../common/prng.ts';
-import { VirtualScheduler } from '../../../common/scheduler.ts';
+import { delay, type Scheduler, VirtualScheduler } from '../../../common/scheduler.ts';
 import { type FiAv, fi_av_insert, fi_av_open } from '../../../node/fabric/av.ts';
 import { type FiCq, fi_cq_open, fi_cq_read, fi_cq_readerr } from '../../../node/fabric/cq.ts';
 import { type FiDomain, fi_domain, fi_fabric } from '../../../node/fabric/domain.ts';
 import {
+  type FiBindFlag,
   type FiEndpoint,
   fi_enable,
   fi_endpoint,
@@ -18,6 +19,7 @@ import {
   type FiCompletion,
   type FiCompletionError,
   type FiErrno,
+  type FiInfo,
   type FiMr,
   isFiErrno,
 } from '../../../node/fabric/fabric.ts';
@@ -44,10 +46,22 @@ export const EVERY_ACCESS: readonly FiAccess[] = [
 
 let lastPid = 1;
 
+export interface RankInit {
+  readonly epoch?: number;
+  readonly cqSize?: number;
+  /** What it asks fi_getinfo for. */
+  readonly hints?: FiInfo;
+  /** What completes in its queue; default both directions. */
+  readonly cqFlags?: readonly FiBindFlag[];
+  /** Binds more before the endpoint is enabled. */
+  readonly bind?: (rank: Rank) => void;
+}
+
 /** A process on a host, its domain, and one endpoint with its queue and addresses. */
 export class Rank {
   readonly nic: Nic;
   readonly process: SimProcess;
+  readonly info: FiInfo;
   readonly domain: FiDomain;
   readonly av: FiAv;
   readonly cq: FiCq;
@@ -59,34 +73,35 @@ export class Rank {
   notified = 0;
   progressed = 0;
   onProgress: () => void = () => undefined;
+  /** Called after completions have been read. */
+  onRead: () => void = () => undefined;
 
-  constructor(nic: Nic, epoch = 1, cqSize = 1024) {
+  constructor(nic: Nic, { epoch = 1, cqSize = 1024, hints, cqFlags, bind }: RankInit = {}) {
     this.nic = nic;
     this.process = new SimProcess({
       pid: lastPid++,
       containerId: 'c',
       memory: new SharedArrayBuffer(0),
     });
-    const [info] = ok(fi_getinfo(nic));
-    assert(info !== undefined, 'Expected an info');
-    this.domain = ok(fi_domain(fi_fabric(info), info, { nic, process: this.process }));
+    this.info = defined(ok(fi_getinfo(nic, hints))[0], 'an info');
+    const domain = fi_domain(fi_fabric(this.info), this.info, { nic, process: this.process });
+    this.domain = ok(domain);
     this.av = fi_av_open(this.domain);
-    this.cq = ok(
-      fi_cq_open(this.domain, {
-        size: cqSize,
-        onCompletion: () => {
-          this.notified++;
-          if (this.reading) this.drain();
-        },
-      }),
-    );
+    const onCompletion = () => {
+      this.notified++;
+      if (!this.reading) return;
+      this.drain();
+      this.onRead();
+    };
+    this.cq = ok(fi_cq_open(this.domain, { size: cqSize, onCompletion }));
     const onProgress = () => {
       this.progressed++;
       this.onProgress();
     };
-    this.endpoint = ok(fi_endpoint(this.domain, info, { epoch, onProgress }));
+    this.endpoint = ok(fi_endpoint(this.domain, this.info, { epoch, onProgress }));
     ok(fi_ep_bind(this.endpoint, this.av));
-    ok(fi_ep_bind(this.endpoint, this.cq));
+    ok(fi_ep_bind(this.endpoint, this.cq, cqFlags));
+    bind?.(this);
     ok(fi_enable(this.endpoint));
   }
 
@@ -103,49 +118,36 @@ export class Rank {
         assert(error !== 'FI_EAGAIN', 'Expected an error');
         this.errors.push(error);
       } else {
+        assert(read !== 'FI_EOVERRUN', 'Expected no overrun');
         this.completions.push(...read);
       }
     }
   }
 
-  register(size: number, access = EVERY_ACCESS): { memory: TestMemory; mr: FiMr; fd: number } {
+  async register(
+    size: number,
+    access = EVERY_ACCESS,
+  ): Promise<{ memory: TestMemory; mr: FiMr; fd: number }> {
     const memory = new TestMemory(size, 4096);
     const fd = memory.fd(this.process);
     const dmabuf = { fd, offset: 0, len: size, base_addr: 0x20_0000 };
     const attr = { dmabuf, access, iface: 'FI_HMEM_SYNAPSEAI' } as const;
-    return { memory, mr: ok(fi_mr_regattr(this.domain, attr, ['FI_MR_DMABUF'])), fd };
+    return { memory, mr: ok(await fi_mr_regattr(this.domain, attr, ['FI_MR_DMABUF'])), fd };
   }
 }
 
-export interface FabricWorldInit extends Omit<MemoryNetworkInit, 'scheduler' | 'prng'> {
-  readonly seed?: number;
-  readonly epochs?: readonly number[];
-  readonly cqSize?: number;
-}
-
-export class FabricWorld {
-  readonly scheduler = new VirtualScheduler();
-  readonly network: MemoryNetwork;
-  readonly ranks: Rank[];
-
-  constructor(nranks: number, init: FabricWorldInit = {}) {
-    const { seed, epochs, cqSize, ...properties } = init;
-    this.network = new MemoryNetwork({
-      scheduler: this.scheduler,
-      latencyMs: 0.01,
-      ...properties,
-      ...(seed === undefined ? {} : { prng: new Prng(seed) }),
-    });
-    this.ranks = Array.from({ length: nranks }, (_, rank) => {
-      const transport = this.network.transport(`host-${rank}`);
-      return new Rank(createNic({ transport, scheduler: this.scheduler }), epochs?.[rank], cqSize);
-    });
-  }
+/** Ranks on hosts of their own, on whichever network. */
+export abstract class RankWorld {
+  abstract readonly scheduler: Scheduler;
+  abstract readonly ranks: readonly Rank[];
+  /** Lets the world run until the promise settles. */
+  abstract settle<T>(promise: Promise<T>): Promise<T>;
+  /** The rank's host is gone, without a word. */
+  abstract kill(rank: number): Promise<void>;
+  abstract close(): Promise<void>;
 
   rank(index: number): Rank {
-    const rank = this.ranks[index];
-    assert(rank !== undefined, `Expected a rank ${index}`);
-    return rank;
+    return defined(this.ranks[index], `rank ${index}`);
   }
 
   /** Every rank inserts every rank, itself too: address = rank. */
@@ -154,11 +156,8 @@ export class FabricWorld {
     for (const { av } of this.ranks) fi_av_insert(av, names);
   }
 
-  async wait(ms: number): Promise<void> {
-    const passed = new Promise<void>((resolve) => {
-      this.scheduler.after(ms, resolve);
-    });
-    await this.scheduler.run(passed, Number.POSITIVE_INFINITY);
+  wait(ms: number): Promise<void> {
+    return this.settle(delay(this.scheduler, ms));
   }
 
   async until(condition: () => boolean, limitMs = 60_000): Promise<void> {
@@ -176,6 +175,50 @@ export class FabricWorld {
       assert(answer === undefined || answer === 'FI_EAGAIN', `Expected it to work: ${answer}`);
       return answer === undefined;
     });
+  }
+}
+
+export interface FabricWorldInit extends Omit<MemoryNetworkInit, 'scheduler' | 'prng'> {
+  readonly seed?: number;
+  /** Of each rank. */
+  readonly rank?: (index: number) => RankInit;
+}
+
+export class FabricWorld extends RankWorld {
+  readonly scheduler = new VirtualScheduler();
+  readonly network: MemoryNetwork;
+  readonly ranks: readonly Rank[];
+
+  constructor(nranks: number, init: FabricWorldInit = {}) {
+    super();
+    const { seed, rank: initOf, ...properties } = init;
+    this.network = new MemoryNetwork({
+      scheduler: this.scheduler,
+      latencyMs: 0.01,
+      ...properties,
+      ...(seed === undefined ? {} : { prng: new Prng(seed) }),
+    });
+    this.ranks = Array.from({ length: nranks }, (_, index) => this.join(index, initOf?.(index)));
+  }
+
+  /** One more rank, on host `index`, which must be new. */
+  join(index: number, init?: RankInit): Rank {
+    const transport = this.network.transport(`host-${index}`);
+    return new Rank(createNic({ transport, scheduler: this.scheduler }), init);
+  }
+
+  settle<T>(promise: Promise<T>): Promise<T> {
+    return this.scheduler.run(promise, Number.POSITIVE_INFINITY);
+  }
+
+  kill(rank: number): Promise<void> {
+    this.network.kill(`host-${rank}`);
+    return Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    for (const { nic } of this.ranks) nic.close();
+    for (const { nic } of this.ranks) await this.settle(nic.transport.close());
   }
 }
 

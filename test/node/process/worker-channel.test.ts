@@ -174,6 +174,27 @@ describe('the end of a process and of its port', () => {
   });
 });
 
+describe('signals over the port', () => {
+  it('reach every listener in the worker; the process lives on', async () => {
+    const { process, workerPort } = world();
+    const channel = portChannel(workerPort);
+    const heard: string[] = [];
+    const both = deferred<void>();
+    for (const name of ['first', 'second']) {
+      channel.onSignal?.((signal) => {
+        heard.push(`${name} ${signal}`);
+        if (name === 'second') both.resolve();
+      });
+    }
+    process.terminationAction = 'handle';
+    process.signal('SIGTERM');
+    workerPort.ref();
+    await both.promise;
+    expect([heard, process.state]).toEqual([['first SIGTERM', 'second SIGTERM'], 'running']);
+    expect(await channel.call('echo', 1)).toBe(1);
+  });
+});
+
 describe('what is not a system call ends the process, never the host', () => {
   it.each([
     ['nothing', undefined],
@@ -190,7 +211,7 @@ describe('what is not a system call ends the process, never the host', () => {
     const { process, workerPort, protocolErrors, ended } = world();
     workerPort.postMessage(message);
     await ended;
-    expect(process.state).toBe('exited');
+    expect(process.exitStatus).toEqual({ signal: 'SIGKILL' });
     expect(protocolErrors.map(({ code }) => code)).toEqual(['HLSIM_PROTOCOL_ERROR']);
   });
 

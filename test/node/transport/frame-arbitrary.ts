@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import {
+  FIXED_PAYLOAD_BYTES,
   FRAME_TYPES,
   type FrameHeader,
   type FrameType,
@@ -56,7 +57,12 @@ export function frameHeaders(
       immediate: uint32,
       credits: uint32,
     })
-    .map(({ position, flags, syndrome, ...rest }) => {
+    .map(({ position: free, flags, syndrome, ...rest }) => {
+      const fixed = FIXED_PAYLOAD_BYTES[rest.type];
+      const position =
+        fixed === undefined
+          ? free
+          : { messageLength: fixed, messageOffset: 0, payloadLength: fixed };
       const isBare = BARE_TYPES.has(rest.type);
       const end = position.messageOffset + position.payloadLength;
       return {

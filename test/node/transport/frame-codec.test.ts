@@ -116,7 +116,7 @@ describe('frame codec', () => {
       ['another magic word', write, (view) => view.setUint8(0, 0x47), 'magic word'],
       ['another version', write, (view) => view.setUint8(4, FRAME_VERSION + 1), 'frame version'],
       ['type 0', write, (view) => view.setUint8(5, 0), 'known frame type'],
-      ['type 10', write, (view) => view.setUint8(5, 10), 'known frame type'],
+      ['type 13', write, (view) => view.setUint8(5, 13), 'known frame type'],
       ['an unknown flag', write, (view) => view.setUint8(6, 0x83), 'known flags'],
       ['an unknown syndrome', write, (view) => view.setUint8(7, 6), 'known syndrome'],
       [

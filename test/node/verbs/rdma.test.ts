@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { dma_buf_invalidate_mappings } from '../../../node/dmabuf/attachment.ts';
 import { ibv_alloc_pd } from '../../../node/verbs/context.ts';
 import { frameHeader } from '../../../node/verbs/frame-header.ts';
 import { type IbvMr, ibv_dereg_mr, ibv_reg_dmabuf_mr } from '../../../node/verbs/mr.ts';
@@ -35,8 +34,8 @@ describe('RDMA between two NICs, over dma-buf mappings', () => {
   it('WRITE puts the bytes of one device memory into the other', async () => {
     const world = new World();
     const [a, b] = await world.pair({ path_mtu: 1000 });
-    const source = a.host.region(20_000);
-    const target = b.host.region(20_000);
+    const source = await a.host.region(20_000);
+    const target = await b.host.region(20_000);
     source.memory.bytes.set(pattern(20_000, 1));
     expect(
       ibv_post_send(a.qp, request('IBV_WR_RDMA_WRITE', source.mr, target.mr, 20_000)),
@@ -52,8 +51,8 @@ describe('RDMA between two NICs, over dma-buf mappings', () => {
   it('WRITE_WITH_IMM completes a receive with the immediate data', async () => {
     const world = new World();
     const [a, b] = await world.pair();
-    const source = a.host.region(4096);
-    const target = b.host.region(4096);
+    const source = await a.host.region(4096);
+    const target = await b.host.region(4096);
     source.memory.bytes.fill(7);
     ibv_post_recv(b.qp, { wr_id: 'receive', sg_list: [] });
     const wr = request('IBV_WR_RDMA_WRITE_WITH_IMM', source.mr, target.mr, 4096, {
@@ -76,8 +75,8 @@ describe('RDMA between two NICs, over dma-buf mappings', () => {
   it('READ fetches the bytes of the peer', async () => {
     const world = new World();
     const [a, b] = await world.pair({ path_mtu: 999 });
-    const sink = a.host.region(10_000);
-    const target = b.host.region(10_000);
+    const sink = await a.host.region(10_000);
+    const target = await b.host.region(10_000);
     target.memory.bytes.set(pattern(10_000, 2));
     ibv_post_send(a.qp, request('IBV_WR_RDMA_READ', sink.mr, target.mr, 10_000));
     await settle(world, a);
@@ -90,8 +89,8 @@ describe('RDMA between two NICs, over dma-buf mappings', () => {
   it('SEND gathers from several pieces and scatters into several', async () => {
     const world = new World();
     const [a, b] = await world.pair({ path_mtu: 100 });
-    const source = a.host.region(8192);
-    const target = b.host.region(8192);
+    const source = await a.host.region(8192);
+    const target = await b.host.region(8192);
     source.memory.bytes.set(pattern(8192, 3));
     const piece = (mr: IbvMr, offset: number, length: number) => ({
       lkey: mr.lkey,
@@ -121,8 +120,8 @@ describe('RDMA between two NICs, over dma-buf mappings', () => {
   it('a queue pair connected to itself works', async () => {
     const world = new World();
     const [a, b] = await world.pair({ path_mtu: 1000 }, world.a, world.a);
-    const source = a.host.region(5000, undefined, 0x1000);
-    const target = b.host.region(5000, undefined, 0x9000);
+    const source = await a.host.region(5000, undefined, 0x1000);
+    const target = await b.host.region(5000, undefined, 0x9000);
     source.memory.bytes.set(pattern(5000, 4));
     ibv_post_send(a.qp, request('IBV_WR_RDMA_WRITE', source.mr, target.mr, 5000));
     await settle(world, a);
@@ -160,9 +159,9 @@ describe('what the target refuses', () => {
   ) {
     const world = new World();
     const [a, b] = await world.pair({ path_mtu: 512 });
-    const source = a.host.region(length);
+    const source = await a.host.region(length);
     source.memory.bytes.fill(0xff);
-    const target = b.host.region(length, options.access);
+    const target = await b.host.region(length, options.access);
     const aimed = aim(target.mr);
     options.before?.(target.mr);
     const opcode = options.opcode ?? 'IBV_WR_RDMA_WRITE';
@@ -207,8 +206,8 @@ describe('what the target refuses', () => {
   it('a queue pair without the right is an invalid request', async () => {
     const world = new World();
     const [a, b] = await world.pair({ access: ['IBV_ACCESS_LOCAL_WRITE'] });
-    const source = a.host.region(length);
-    const target = b.host.region(length);
+    const source = await a.host.region(length);
+    const target = await b.host.region(length);
     ibv_post_send(a.qp, request('IBV_WR_RDMA_WRITE', source.mr, target.mr, length));
     await settle(world, a);
     expect(statuses(a)).toEqual(['IBV_WC_REM_INV_REQ_ERR']);
@@ -217,12 +216,12 @@ describe('what the target refuses', () => {
   it('a region of another protection domain of the same process', async () => {
     const world = new World();
     const [a, b] = await world.pair();
-    const source = a.host.region(4096);
+    const source = await a.host.region(4096);
     source.memory.bytes.fill(1);
     const foreign = new TestMemory(4096);
     const fd = foreign.fd(b.host.process);
     const pd = ibv_alloc_pd(b.host.context);
-    const mr = must(ibv_reg_dmabuf_mr(pd, 0, 4096, 0, fd, ALL_RIGHTS));
+    const mr = must(await ibv_reg_dmabuf_mr(pd, 0, 4096, 0, fd, ALL_RIGHTS));
     ibv_post_send(a.qp, request('IBV_WR_RDMA_WRITE', source.mr, mr, 4096));
     await settle(world, a);
     expect(statuses(a)).toEqual(['IBV_WC_REM_ACCESS_ERR']);
@@ -232,8 +231,8 @@ describe('what the target refuses', () => {
   it('a READ before the refused request is answered first, whatever the link takes', async () => {
     const world = new World({ bandwidthBytesPerMs: 1000, highWaterBytes: 1000 });
     const [a, b] = await world.pair({ path_mtu: 512 });
-    const sink = a.host.region(20_000);
-    const target = b.host.region(20_000);
+    const sink = await a.host.region(20_000);
+    const target = await b.host.region(20_000);
     target.memory.bytes.set(pattern(20_000, 6));
     ibv_post_send(a.qp, request('IBV_WR_RDMA_READ', sink.mr, target.mr, 20_000));
     ibv_post_send(a.qp, request('IBV_WR_RDMA_WRITE', sink.mr, { addr: 0, rkey: 1 }, 10));
@@ -245,7 +244,7 @@ describe('what the target refuses', () => {
   it('frames of another epoch or another queue pair, however good their key is', async () => {
     const world = new World();
     const [a, b] = await world.pair();
-    const target = b.host.region(length);
+    const target = await b.host.region(length);
     const forged = {
       first: true,
       last: true,
@@ -273,8 +272,8 @@ describe('memory that is taken back in mid-run', () => {
   async function running() {
     const world = new World();
     const [a, b] = await world.pair({ path_mtu: 512 });
-    const source = a.host.region(8192);
-    const target = b.host.region(8192);
+    const source = await a.host.region(8192);
+    const target = await b.host.region(8192);
     source.memory.bytes.set(pattern(8192, 5));
     ibv_post_send(a.qp, request('IBV_WR_RDMA_WRITE', source.mr, target.mr, 8192));
     await settle(world, a);
@@ -285,7 +284,7 @@ describe('memory that is taken back in mid-run', () => {
 
   it('at the source: the next request ends with a local protection error', async () => {
     const { world, a, source, target } = await running();
-    dma_buf_invalidate_mappings(source.memory.dmaBuf);
+    source.memory.takeBack();
     expect(source.mr.state).toBe('REVOKED');
     ibv_post_send(a.qp, request('IBV_WR_RDMA_WRITE', source.mr, target.mr, 8192));
     await settle(world, a, 2);
@@ -295,7 +294,7 @@ describe('memory that is taken back in mid-run', () => {
 
   it('at the target: the next request ends with a remote access error', async () => {
     const { world, a, source, target } = await running();
-    dma_buf_invalidate_mappings(target.memory.dmaBuf);
+    target.memory.takeBack();
     ibv_post_send(a.qp, request('IBV_WR_RDMA_WRITE', source.mr, target.mr, 8192));
     await settle(world, a, 2);
     expect(statuses(a)[1]).toBe('IBV_WC_REM_ACCESS_ERR');
@@ -304,9 +303,9 @@ describe('memory that is taken back in mid-run', () => {
 
   it('a revoked region keeps its key until it is deregistered', async () => {
     const { b, target } = await running();
-    dma_buf_invalidate_mappings(target.memory.dmaBuf);
+    target.memory.takeBack();
     expect(b.host.nic.region(target.mr.rkey)).toBe(target.mr);
-    ibv_dereg_mr(target.mr);
+    void ibv_dereg_mr(target.mr);
     expect(b.host.nic.region(target.mr.rkey)).toBeUndefined();
     expect(target.memory.dmaBuf.attachments.size).toBe(0);
   });
@@ -314,12 +313,12 @@ describe('memory that is taken back in mid-run', () => {
   it('deregistering one region leaves another over the same buffer intact', async () => {
     const { world, a, b, source, target } = await running();
     const fd = target.memory.fd(b.host.process);
-    const second = ibv_reg_dmabuf_mr(b.host.pd, 4096, 4096, 0x4000, fd, [
+    const second = await ibv_reg_dmabuf_mr(b.host.pd, 4096, 4096, 0x4000, fd, [
       'IBV_ACCESS_LOCAL_WRITE',
       'IBV_ACCESS_REMOTE_WRITE',
     ]);
     if (typeof second === 'string') throw new Error(second);
-    ibv_dereg_mr(target.mr);
+    void ibv_dereg_mr(target.mr);
     ibv_post_send(a.qp, request('IBV_WR_RDMA_WRITE', source.mr, second, 4096));
     await settle(world, a, 2);
     expect(statuses(a)).toEqual(['IBV_WC_SUCCESS', 'IBV_WC_SUCCESS']);

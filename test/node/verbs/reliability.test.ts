@@ -39,17 +39,18 @@ async function exchange(seed: number, world: World, disturb: (world: World) => v
   const count = 60;
   const ends = await world.pair({ path_mtu: MTU });
   const runs = ends.map((end, index) => ({ end, peer: index === 0 ? ends[1] : ends[0] }));
-  const sides = runs.map(({ end, peer }, index) => {
+  const opened = runs.map(async ({ end, peer }, index) => {
     const plans = plan(prng, count);
     const size = count * SLOT;
-    const local = end.host.region(size);
-    const remote = peer.host.region(size, undefined, 0x80_0000);
-    const inbox = peer.host.region(size, undefined, 0xf0_0000);
+    const local = await end.host.region(size);
+    const remote = await peer.host.region(size, undefined, 0x80_0000);
+    const inbox = await peer.host.region(size, undefined, 0xf0_0000);
     local.memory.bytes.set(pattern(size, 2 * seed + index));
     remote.memory.bytes.set(pattern(size, 1000 + 2 * seed + index));
     const original = { local: local.memory.bytes.slice(), remote: remote.memory.bytes.slice() };
     return { end, peer, plans, local, remote, inbox, original };
   });
+  const sides = await Promise.all(opened);
   const posting = sides.map((side) => ({ side, sent: 0, received: 0 }));
   disturb(world);
   await world.until(() => {
@@ -70,9 +71,9 @@ function post(state: {
     end: End;
     peer: End;
     plans: Plan[];
-    local: ReturnType<World['a']['region']>;
-    remote: ReturnType<World['a']['region']>;
-    inbox: ReturnType<World['a']['region']>;
+    local: Awaited<ReturnType<World['a']['region']>>;
+    remote: Awaited<ReturnType<World['a']['region']>>;
+    inbox: Awaited<ReturnType<World['a']['region']>>;
     original: { local: Uint8Array; remote: Uint8Array };
   };
   sent: number;
@@ -187,9 +188,9 @@ describe('every request has exactly one outcome, in post order, with the right b
 });
 
 describe('a loss costs little', () => {
-  const transfer = (a: End, b: End, opcode: 'IBV_WR_RDMA_WRITE' | 'IBV_WR_RDMA_READ') => {
-    const source = a.host.region(50_000);
-    const target = b.host.region(50_000);
+  const transfer = async (a: End, b: End, opcode: 'IBV_WR_RDMA_WRITE' | 'IBV_WR_RDMA_READ') => {
+    const source = await a.host.region(50_000);
+    const target = await b.host.region(50_000);
     source.memory.bytes.set(pattern(50_000, 1));
     ibv_post_send(a.qp, {
       wr_id: 1,
@@ -206,7 +207,7 @@ describe('a loss costs little', () => {
   it('what was under way when the link broke is sent again as soon as it is back', async () => {
     const world = new World({ bandwidthBytesPerMs: 1000 });
     const [a, b] = await world.pair({ path_mtu: 1000 });
-    transfer(a, b, 'IBV_WR_RDMA_WRITE');
+    await transfer(a, b, 'IBV_WR_RDMA_WRITE');
     await world.wait(20);
     world.network.partition('host-a', 'host-b');
     await world.wait(10);
@@ -225,7 +226,7 @@ describe('a loss costs little', () => {
       const place = nic.place.bind(nic);
       let arrived = 0;
       nic.place = (nodeId, header) => (++arrived === 20 ? null : place(nodeId, header));
-      transfer(a, b, opcode);
+      await transfer(a, b, opcode);
       await world.until(() => a.completions.length === 1, SOON_MS);
       expect(statuses(a)).toEqual(['IBV_WC_SUCCESS']);
     },
@@ -287,8 +288,8 @@ describe('the peer is gone', () => {
   it('the oldest request ends with RETRY_EXC_ERR, the others and the receives are flushed', async () => {
     const world = new World();
     const [a, b] = await world.pair();
-    const source = a.host.region(4096);
-    const target = b.host.region(4096);
+    const source = await a.host.region(4096);
+    const target = await b.host.region(4096);
     world.network.kill('host-b');
     ibv_post_recv(a.qp, { wr_id: 'receive', sg_list: [] });
     for (const wr_id of [1, 2, 3]) {
@@ -329,7 +330,7 @@ describe('the peer is gone', () => {
     for (let seed = 1; seed <= 30; seed++) {
       const world = new World({ dropRate: 0.2, seed });
       const [a] = await world.pair();
-      const source = a.host.region(4096);
+      const source = await a.host.region(4096);
       ibv_post_send(a.qp, {
         wr_id: 1,
         opcode: 'IBV_WR_RDMA_WRITE',

@@ -2,12 +2,14 @@
 import { assert, defined } from '../../../common/assert.ts';
 import { isErrno } from '../../../common/errno.ts';
 import { Prng } from '../../../common/prng.ts';
-import { VirtualScheduler } from '../../../common/scheduler.ts';
-import type { DmaBuf } from '../../../node/dmabuf/dma-buf.ts';
+import { delay, type Scheduler, VirtualScheduler } from '../../../common/scheduler.ts';
+import type { DmaBuf, DmaBufOperations } from '../../../node/dmabuf/dma-buf.ts';
 import { dma_buf_export, dma_buf_fd } from '../../../node/dmabuf/export.ts';
+import { dma_resv_trylock, dma_resv_unlock } from '../../../node/dmabuf/reservation.ts';
+import { dma_buf_invalidate_mappings } from '../../../node/dmabuf/revoke.ts';
 import { SimProcess } from '../../../node/process/sim-process.ts';
 import { MemoryNetwork, type MemoryNetworkInit } from '../../../node/transport/memory-transport.ts';
-import type { Transport } from '../../../node/transport/transport.ts';
+import type { LinkAddress, Transport } from '../../../node/transport/transport.ts';
 import {
   type CmConnectInit,
   type CmConnection,
@@ -22,7 +24,7 @@ import {
 } from '../../../node/verbs/context.ts';
 import { type IbvCq, ibv_create_cq, ibv_poll_cq } from '../../../node/verbs/cq.ts';
 import { type IbvAccessFlag, type IbvMr, ibv_reg_dmabuf_mr } from '../../../node/verbs/mr.ts';
-import { createNic, type Nic } from '../../../node/verbs/nic.ts';
+import { createNic, type Nic, type NicInit } from '../../../node/verbs/nic.ts';
 import { type IbvQp, ibv_create_qp, ibv_modify_qp } from '../../../node/verbs/qp.ts';
 import type { IbvQpCap } from '../../../node/verbs/qp-attributes.ts';
 import type { IbvWc } from '../../../node/verbs/wc.ts';
@@ -39,7 +41,7 @@ export class TestMemory {
   readonly dmaBuf: DmaBuf;
   released = false;
 
-  constructor(size: number, segmentBytes = size) {
+  constructor(size: number, segmentBytes = size, more: Partial<DmaBufOperations> = {}) {
     this.bytes = new Uint8Array(size);
     this.dmaBuf = dma_buf_export(
       {
@@ -55,9 +57,17 @@ export class TestMemory {
         release: () => {
           this.released = true;
         },
+        ...more,
       },
       size,
     );
+  }
+
+  /** The exporter takes the memory back from every importer that has it mapped now. */
+  takeBack(): void {
+    assert(dma_resv_trylock(this.dmaBuf.reservation), 'Expected nobody to hold the lock');
+    dma_buf_invalidate_mappings(this.dmaBuf);
+    dma_resv_unlock(this.dmaBuf.reservation);
   }
 
   fd(process: SimProcess): number {
@@ -73,6 +83,9 @@ export function must<T>(value: T): Exclude<T, string> {
 
 let lastPid = 100;
 
+/** What a test wants otherwise about its NICs. */
+export type HostInit = Omit<NicInit, 'transport' | 'scheduler'>;
+
 /** One host: NIC, process, opened device, domain. */
 export class Host {
   readonly transport: Transport;
@@ -81,9 +94,18 @@ export class Host {
   readonly context: IbvContext;
   readonly pd: IbvPd;
 
-  constructor(transport: Transport, scheduler: VirtualScheduler) {
+  /** Where others dial it. */
+  readonly address: LinkAddress;
+
+  constructor(
+    transport: Transport,
+    scheduler: Scheduler,
+    nic: HostInit = {},
+    address: LinkAddress = transport.address,
+  ) {
     this.transport = transport;
-    this.nic = createNic({ transport, scheduler });
+    this.address = address;
+    this.nic = createNic({ transport, scheduler, ...nic });
     this.process = new SimProcess({
       pid: lastPid++,
       containerId: transport.nodeId,
@@ -94,14 +116,14 @@ export class Host {
   }
 
   /** Memory of `size` bytes and its region, addressed from `iova` on. */
-  region(
+  async region(
     size: number,
     access: readonly IbvAccessFlag[] = ALL_RIGHTS,
     iova = 0x10_0000,
-  ): { memory: TestMemory; mr: IbvMr } {
+  ): Promise<{ memory: TestMemory; mr: IbvMr }> {
     const memory = new TestMemory(size, 4096);
     const fd = memory.fd(this.process);
-    return { memory, mr: must(ibv_reg_dmabuf_mr(this.pd, 0, size, iova, fd, access)) };
+    return { memory, mr: must(await ibv_reg_dmabuf_mr(this.pd, 0, size, iova, fd, access)) };
   }
 }
 
@@ -125,33 +147,26 @@ export interface PairInit {
 
 const CAP: IbvQpCap = { max_send_wr: 64, max_recv_wr: 64, max_send_sge: 4, max_recv_sge: 4 };
 
-export class World {
-  readonly scheduler = new VirtualScheduler();
-  readonly network: MemoryNetwork;
-  readonly a: Host;
-  readonly b: Host;
+/** Two hosts on a network, and the means to let time pass. */
+export abstract class VerbsWorld {
+  abstract readonly scheduler: Scheduler;
+  abstract readonly a: Host;
+  abstract readonly b: Host;
 
-  constructor(network: Omit<MemoryNetworkInit, 'scheduler' | 'prng'> & { seed?: number } = {}) {
-    const { seed, ...properties } = network;
-    this.network = new MemoryNetwork({
-      scheduler: this.scheduler,
-      latencyMs: 0.01,
-      ...properties,
-      ...(seed === undefined ? {} : { prng: new Prng(seed) }),
-    });
-    this.a = new Host(this.network.transport('host-a'), this.scheduler);
-    this.b = new Host(this.network.transport('host-b'), this.scheduler);
+  /** Lets the world run until the promise settles. */
+  abstract settle<T>(promise: Promise<T>): Promise<T>;
+
+  /** Breaks every connection between the hosts once; a redial succeeds. */
+  abstract interrupt(): void;
+
+  abstract close(): Promise<void>;
+
+  /** Lets time pass. */
+  wait(ms: number): Promise<void> {
+    return this.settle(delay(this.scheduler, ms));
   }
 
-  /** Lets virtual time pass. */
-  async wait(ms: number): Promise<void> {
-    const passed = new Promise<void>((resolve) => {
-      this.scheduler.after(ms, resolve);
-    });
-    await this.scheduler.run(passed, Number.POSITIVE_INFINITY);
-  }
-
-  /** Waits until `condition` holds, at most `limitMs` of virtual time. */
+  /** Waits until `condition` holds, at most `limitMs`. */
   async until(condition: () => boolean, limitMs = 60_000): Promise<void> {
     const deadline = this.scheduler.clock.now() + limitMs;
     while (!condition()) {
@@ -166,6 +181,44 @@ export class World {
     const ends: [End, End] = [connect(left, right, init), connect(right, left, init)];
     await this.until(() => ends.every(({ connection }) => connection.state === 'connected'));
     return ends;
+  }
+}
+
+/** In memory and in virtual time. */
+export class World extends VerbsWorld {
+  readonly scheduler = new VirtualScheduler();
+  readonly network: MemoryNetwork;
+  readonly a: Host;
+  readonly b: Host;
+
+  constructor(
+    network: Omit<MemoryNetworkInit, 'scheduler' | 'prng'> & { seed?: number } = {},
+    nic: HostInit = {},
+  ) {
+    super();
+    const { seed, ...properties } = network;
+    this.network = new MemoryNetwork({
+      scheduler: this.scheduler,
+      latencyMs: 0.01,
+      ...properties,
+      ...(seed === undefined ? {} : { prng: new Prng(seed) }),
+    });
+    this.a = new Host(this.network.transport('host-a'), this.scheduler, nic);
+    this.b = new Host(this.network.transport('host-b'), this.scheduler, nic);
+  }
+
+  settle<T>(promise: Promise<T>): Promise<T> {
+    return this.scheduler.run(promise, Number.POSITIVE_INFINITY);
+  }
+
+  interrupt(): void {
+    this.network.partition('host-a', 'host-b');
+    this.network.heal('host-a', 'host-b');
+  }
+
+  async close(): Promise<void> {
+    for (const { nic } of [this.a, this.b]) nic.close();
+    for (const { transport } of [this.a, this.b]) await this.settle(transport.close());
   }
 }
 
@@ -190,7 +243,7 @@ export function connect(end: Opened, other: Opened, init: PairInit): End {
   const options: CmConnectInit = {
     peer: {
       nodeId: other.host.transport.nodeId,
-      address: other.host.transport.address,
+      address: other.host.address,
       serviceId: other.service.id,
     },
     qp: end.qp,

@@ -4,7 +4,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 const PROCESS_TEST_TIMEOUT_MS = 120_000;
 const TEST_TIMEOUT_MS = 60_000;
 /** Tests that start processes and watch how long they take: one file at a time, after the others. */
-const PROCESS_TESTS = ['test/e2e/**/*.test.ts', 'test/cli/commands.test.ts'];
+const PROCESS_TESTS = ['test/e2e/**/*.test.ts', 'test/mutants/**/*.test.ts'];
 
 export default defineConfig({
   test: {

@@ -62,6 +62,8 @@ export class World {
   /** Queue pairs of the random program, by host and number. */
   readonly ends = new Map<string, End>();
   readonly partitions = new Set<string>();
+  /** Pairs of hosts that were apart, with the virtual time of the end of it, in milliseconds. */
+  readonly healedAtMs = new Map<string, number>();
   /** Everything has been closed and scrubbed. */
   isOver = false;
   /** How much of the program has been done, from 0 to 1. */

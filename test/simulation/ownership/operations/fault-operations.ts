@@ -128,6 +128,7 @@ export function heal(world: World): void {
   for (const pair of world.partitions) {
     const [a = '', b = ''] = pair.split(' ');
     world.network.heal(`host-${a}`, `host-${b}`);
+    world.healedAtMs.set(pair, world.scheduler.clock.now());
   }
   world.partitions.clear();
 }

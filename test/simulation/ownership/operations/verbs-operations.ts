@@ -1,4 +1,6 @@
 /** Queue pairs and what is posted on them. */
+import { REDIAL_MARGIN_MS } from '../../../../node/transport/outbound-link.ts';
+import { REDIAL_MS } from '../../../../node/transport/transport.ts';
 import { ibv_create_cq, ibv_destroy_cq } from '../../../../node/verbs/cq.ts';
 import {
   type IbvQp,
@@ -96,19 +98,25 @@ function ready(end: End, peer: End): void {
   );
 }
 
+/** Also for a while after a partition: links that are not up again in time are given up. */
+function areApart(world: World, a: SimulatedUser, b: SimulatedUser): boolean {
+  const [one, other] = [a.host.index, b.host.index];
+  const now = world.scheduler.clock.now();
+  return [`${one} ${other}`, `${other} ${one}`].some((pair) => {
+    const healedAtMs = world.healedAtMs.get(pair) ?? Number.NEGATIVE_INFINITY;
+    return world.partitions.has(pair) || now - healedAtMs < REDIAL_MS + REDIAL_MARGIN_MS;
+  });
+}
+
 function connect(world: World, a: SimulatedUser, b: SimulatedUser): string {
   const first = openEnd(a, () => connection);
   const second = openEnd(b, () => connection);
-  const hosts = [a.host.index, b.host.index];
-  const isApart = [...world.partitions].some(
-    (pair) => pair === hosts.join(' ') || pair === hosts.reverse().join(' '),
-  );
   const connection: Connection = {
     number: world.number(),
     ends: [first, second],
     works: [],
     receiveRegions: [],
-    disturbed: isApart ? 'their hosts are apart' : undefined,
+    disturbed: areApart(world, a, b) ? 'their hosts are or were apart' : undefined,
     failed: false,
   };
   world.connections.push(connection);

@@ -159,6 +159,12 @@ describe('files', () => {
     expect(dead.map(({ path }) => path)).toEqual([]);
   });
 
+  it('every top folder of sources is let into the container image', () => {
+    const folders = new Set(sources.map(({ path }) => path.split('/')[0]));
+    const ignore = readFileSync(join(TOP, '.dockerignore'), 'utf8').split('\n');
+    expect([...folders].filter((folder) => !ignore.includes(`!${folder}`))).toEqual([]);
+  });
+
   it('every entry point exists', () => {
     expect(ENTRY_POINTS.filter((path) => !existsSync(join(TOP, path)))).toEqual([]);
   });

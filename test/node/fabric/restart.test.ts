@@ -12,6 +12,12 @@ import { fi_trecv, fi_tsend } from '../../../node/fabric/tagged.ts';
 import { connected, EVERY_ACCESS, FabricWorld, host, ok, type Rank, text } from './world.ts';
 
 const OPERATIONS = 300;
+/** `bad`: the peer refuses it. `gone`: its own memory goes while it is under way. */
+const KINDS = ['send', 'send', 'write', 'read', 'atomic', 'atomic', 'bad', 'gone'];
+const FAILURE_OF: Readonly<Record<string, string>> = {
+  bad: 'IBV_WC_REM_ACCESS_ERR',
+  gone: 'IBV_WC_LOC_PROT_ERR',
+};
 const LENGTHS = [0, 8, 500, 5000, 20_000];
 
 /** One direction of traffic: messages in order, writes, reads, atomics, and requests that must fail. */
@@ -44,10 +50,7 @@ class Traffic {
   pump(): void {
     while (this.#next < OPERATIONS) {
       const index = this.#next;
-      const kind = defined(
-        ['send', 'send', 'write', 'read', 'atomic', 'bad'][this.#prng.below(6)],
-        'a kind',
-      );
+      const kind = defined(KINDS[this.#prng.below(KINDS.length)], 'a kind');
       const error = this.#post(kind, index);
       if (error === 'FI_EAGAIN') return;
       expect(error).toBeUndefined();
@@ -74,7 +77,7 @@ class Traffic {
     const kindOf = (context: unknown) => this.posted.get(Number(context));
     const lost = new Map<string | undefined, number>();
     for (const { context, prov_errno } of failed) {
-      if (kindOf(context) === 'bad' && prov_errno === 'IBV_WC_REM_ACCESS_ERR') continue;
+      if (FAILURE_OF[kindOf(context) ?? ''] === prov_errno) continue;
       // Whether the peer has executed it cannot be known any more: given up, and told so.
       expect(['IBV_WC_WR_FLUSH_ERR', 'IBV_WC_REM_OP_ERR']).toContain(prov_errno);
       lost.set(kindOf(context), (lost.get(kindOf(context)) ?? 0) + 1);
@@ -111,6 +114,8 @@ class Traffic {
         return fi_write(endpoint, local, this.#dest, address + 64, key, index);
       case 'read':
         return fi_read(endpoint, local, this.#dest, address + 128, key, index);
+      case 'gone':
+        return this.#postFromGone(index);
       case 'bad':
         return fi_write(endpoint, local, this.#dest, address + 4090, key, index);
       default: {
@@ -118,6 +123,17 @@ class Traffic {
         return fi_atomic(endpoint, 1n, { ...remote, datatype: 'FI_UINT64', op: 'FI_SUM' }, index);
       }
     }
+  }
+
+  #postFromGone(index: number): FiErrno | undefined {
+    const { mr } = regionOf(this.#from, new Uint8Array(64));
+    const local = { kind: 'mr', mr, address: mr.address, length: 64 } as const;
+    const { address, key } = this.#theirs.mr;
+    const error = fi_write(this.#from.endpoint, local, this.#dest, address + 64, key, index);
+    if (error === undefined)
+      this.#from.nic.scheduler.after(this.#prng.below(3), () => fi_close(mr));
+    else fi_close(mr);
+    return error;
   }
 
   /** One receive at a time: the order of messages is that of their completions. */
@@ -189,6 +205,41 @@ describe('requests that fail between others: each operation ends once, and only 
       seed,
       false,
     );
+  });
+});
+
+describe('a request that fails although the peer has executed it, and those behind it', () => {
+  it('a message is not delivered twice, an atomic not executed twice', async () => {
+    const world = await connected(2, { latencyMs: 5 });
+    const [a, b] = [world.rank(0), world.rank(1)];
+    await world.until(() => a.endpoint.connection(1)?.isConnected === true);
+    const counter = new Uint8Array(64);
+    const { mr } = regionOf(b, counter);
+    const gone = regionOf(a, new Uint8Array(64).fill(7));
+    for (const context of [1, 2]) {
+      fi_trecv(b.endpoint, new Uint8Array(8), 0, 1n, 0n, context);
+    }
+    const local = { kind: 'mr', mr: gone.mr, address: gone.mr.address, length: 8 } as const;
+    const sum = { dest: 1, remoteAddress: mr.address, key: mr.key } as const;
+    fi_write(a.endpoint, local, 1, mr.address + 8, mr.key, 'write');
+    fi_tsend(a.endpoint, host(text('once')), 1, 1n, 'send');
+    fi_atomic(a.endpoint, 1n, { ...sum, datatype: 'FI_UINT64', op: 'FI_SUM' }, 'atomic');
+    // All of it has arrived; no word of it comes back.
+    await world.wait(7);
+    expect([counter[0], counter[8]]).toEqual([1, 7]);
+    world.network.partition('host-0', 'host-1');
+    fi_close(gone.mr);
+    await world.wait(20);
+    world.network.heal('host-0', 'host-1');
+    await world.until(() => a.completions.length + a.errors.length === 3);
+    await world.wait(2_000);
+    expect(a.errors.map(({ context, prov_errno }) => [context, prov_errno])).toEqual([
+      ['write', 'IBV_WC_LOC_PROT_ERR'],
+      ['atomic', 'IBV_WC_WR_FLUSH_ERR'],
+    ]);
+    expect(a.completions.map(({ context }) => context)).toEqual(['send']);
+    expect(counter[0]).toBe(1);
+    expect(b.completions.map(({ context }) => context)).toEqual([1]);
   });
 });
 

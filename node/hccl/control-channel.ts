@@ -46,6 +46,8 @@ export class ControlChannel {
   readonly #queues = new Map<Rank, Uint8Array[]>();
   #unacknowledged = 0;
   #turnedAway = 0;
+  /** Buffers of receives that were turned away. */
+  readonly #unposted: Uint8Array[] = [];
 
   constructor(init: ControlChannelInit) {
     this.#init = init;
@@ -86,6 +88,7 @@ export class ControlChannel {
 
   /** Tries what waits. */
   resume(): void {
+    for (const buffer of this.#unposted.splice(0)) this.#post(buffer);
     for (const [peer, queue] of this.#queues) this.#flush(peer, queue);
   }
 
@@ -117,7 +120,12 @@ export class ControlChannel {
     const context = new ControlContext('recv', buffer);
     const { endpoint } = this.#init;
     const error = fi_trecv(endpoint, buffer, CONTROL_SOURCE_ANY, CONTROL_TAG, 0n, context);
-    if (error !== undefined && isFiErrno(error)) this.#init.failed(undefined, error);
+    if (error === 'FI_EAGAIN') {
+      this.#turnedAway++;
+      this.#unposted.push(buffer);
+    } else if (error !== undefined && isFiErrno(error)) {
+      this.#init.failed(undefined, error);
+    }
   }
 
   #flush(peer: Rank, queue: Uint8Array[]): void {

@@ -38,7 +38,12 @@ export type Nic = FiDomain['nic'];
 const HINTS: FiInfo = {
   ep_attr: { type: 'FI_EP_RDM' },
   caps: ['FI_MSG', 'FI_TAGGED', 'FI_RMA', 'FI_HMEM'],
+  mode: ['FI_CONTEXT'],
+  tx_attr: { msg_order: ['FI_ORDER_SAS'] },
+  rx_attr: { msg_order: ['FI_ORDER_SAS'] },
   domain_attr: {
+    control_progress: 'FI_PROGRESS_AUTO',
+    data_progress: 'FI_PROGRESS_AUTO',
     mr_mode: ['FI_MR_LOCAL', 'FI_MR_VIRT_ADDR', 'FI_MR_ALLOCATED', 'FI_MR_PROV_KEY', 'FI_MR_HMEM'],
   },
 };

@@ -5,6 +5,9 @@ import { SUBMISSION_TIMEOUT_US } from './device.ts';
 import { nameOf, sleep } from './pause.ts';
 import { ALL_RIGHTS, type Verbs } from './verbs.ts';
 
+/** How often a host that was stopped is looked after. */
+const WAKE_LOOK_MS = 20;
+
 export const RACE_ACTS = {
   /** `count` submissions at once, each waited for twice: how many waits ended how. */
   async raceSubmissions(fd: number, source: number, destination: number, count: number) {
@@ -85,7 +88,11 @@ export const RACE_ACTS = {
 
   /** Stops the whole host process for a while, as a debugger or a full machine does. */
   async freezeHost(milliseconds: number) {
-    const wake = `sleep ${milliseconds / 1000}; kill -CONT ${process.pid}`;
+    // Looks again and again, so that it does not outlive a host that is killed meanwhile.
+    const looks = Math.ceil(milliseconds / WAKE_LOOK_MS);
+    const look = `sleep ${WAKE_LOOK_MS / 1000}; i=$((i + 1))`;
+    const pid = process.pid;
+    const wake = `i=0; while [ $i -lt ${looks} ] && kill -0 ${pid}; do ${look}; done; kill -CONT ${pid}`;
     spawn('sh', ['-c', wake], { detached: true, stdio: 'ignore' }).unref();
     // The answer of this act goes out first.
     void sleep(20).then(() => process.kill(process.pid, 'SIGSTOP'));

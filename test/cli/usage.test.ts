@@ -56,6 +56,14 @@ const WRONG: readonly (readonly [commandLine: string, ...words: string[]])[] = [
   ['train digits', '--hosts', 'neither'],
   ['train digits --hosts 2 --epochs 0', '--epochs', '"0"'],
   ['train digits --hosts 2 --seed x', '--seed', '"x"'],
+  ['scenario run', '<name>', 'nothing'],
+  ['scenario run heist', '"heist"', 'hlsim scenario list'],
+  ['scenario run R99', '"R99"'],
+  ['scenario run exfiltration --ownership finders', '--ownership', 'revoke', '"finders"'],
+  ['scenario run reset-exhausted --ownership owner', 'reset-exhausted', 'owner-2021'],
+  ['scenario lsit', '"lsit"', 'perhaps list'],
+  ['scenario run exfiltration --json /proc/x.json', '--json', '/proc/x.json'],
+  ['node --coordinator ws://a:1 --reset-trials 0', '--reset-trials', '"0"'],
   ['up --hosts none', '--hosts', '"none"'],
   ['up --port 65536', '--port', 'from 0 to 65535', '"65536"'],
   ['down --now', '--now'],
@@ -83,8 +91,10 @@ const WRONG: readonly (readonly [commandLine: string, ...words: string[]])[] = [
 
 const COMMANDS = [
   ...['bench', 'coordinator', 'demo', 'dmabuf', 'down', 'evict', 'node', 'ps', 'run', 'smi'],
-  ...['train', 'up'],
+  ...['scenario', 'train', 'up'],
 ];
+/** Commands of a command. */
+const PARTS = ['scenario list', 'scenario run'];
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -138,17 +148,20 @@ describe('an environment variable stands for a flag', () => {
 });
 
 describe('help', () => {
-  it.each(COMMANDS)('hlsim %s --help describes its flags and shows examples', async (command) => {
-    const { exitCode, results, notes } = await record(command, '--help');
-    expect(exitCode).toBe(0);
-    expect(notes).toBe('');
-    expect(results).toContain(`Usage: hlsim ${command}`);
-    expect(results).toMatch(new RegExp(`Examples:\n  (HLSIM_\\w+=\\w+ )?hlsim ${command}`));
-  });
+  it.each([...COMMANDS, ...PARTS])(
+    'hlsim %s --help describes its flags and shows examples',
+    async (command) => {
+      const { exitCode, results, notes } = await record(...command.split(' '), '--help');
+      expect(exitCode).toBe(0);
+      expect(notes).toBe('');
+      expect(results).toContain(`Usage: hlsim ${command}`);
+      expect(results).toMatch(new RegExp(`Examples:\n  (HLSIM_\\w+=\\w+ )?hlsim ${command}`));
+    },
+  );
 
   it('every flag of every command names its environment variable', async () => {
-    for (const command of COMMANDS) {
-      const { results } = await record(command, '--help');
+    for (const command of [...COMMANDS, ...PARTS]) {
+      const { results } = await record(...command.split(' '), '--help');
       const flags = [...results.matchAll(/^ {2}(?:-\w, )?--([\w-]+)[^[]*\[?([^\]]*)\]/gm)];
       for (const [, flag = '', bracket = ''] of flags) {
         if (flag !== 'help') expect(`${command} --${flag}: ${bracket}`).toMatch(/HLSIM_[A-Z_]+$/);

@@ -1,4 +1,5 @@
 /** A host's answers about its devices: how they are (`hlsim smi`, `dmabuf`), and freeing one (`evict`). */
+import { MiB } from '../common/bytes.ts';
 import { HlsimError, messageOf } from '../common/errors.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import {
@@ -25,6 +26,24 @@ export interface DeviceServiceInit {
   readonly send: (message: HostToCoordinator) => void;
 }
 
+/**
+ * Text of the dma-bufs of one report: programs choose how long it gets, and a message has a bound
+ * (`HLCP_MESSAGE_BYTES_MAX`). The rest of the report is small.
+ */
+const REPORT_BYTES_MAX = 2 * MiB;
+
+/** The first of them, as many as a message holds; JSON is never shorter than MessagePack. */
+function thoseThatFit(all: readonly DmaBufReport[]): DmaBufReport[] {
+  const fitting: DmaBufReport[] = [];
+  let bytes = 0;
+  for (const one of all.slice(0, DMA_BUFS_REPORTED_MAX)) {
+    bytes += Buffer.byteLength(JSON.stringify(one));
+    if (bytes > REPORT_BYTES_MAX) break;
+    fitting.push(one);
+  }
+  return fitting;
+}
+
 export class DeviceService {
   readonly #init: DeviceServiceInit;
   /** Evictions under way by device, with the numbers of those who asked. */
@@ -38,13 +57,14 @@ export class DeviceService {
   /** Answers `HLCP_DEVICE_STATUS`. */
   status(requestId: number): void {
     const { devices, send } = this.#init;
-    const dmaBufs = devices.flatMap((held) => this.#dmaBufReports(held));
+    const all = devices.flatMap((held) => this.#dmaBufReports(held));
+    const dmaBufs = thoseThatFit(all);
     send({
       type: 'HLCP_DEVICE_REPORT',
       requestId,
       devices: devices.map(({ device }) => deviceReport(device.driver.describe())),
-      dmaBufs: dmaBufs.slice(0, DMA_BUFS_REPORTED_MAX),
-      dmaBufsOmitted: Math.max(0, dmaBufs.length - DMA_BUFS_REPORTED_MAX),
+      dmaBufs,
+      dmaBufsOmitted: all.length - dmaBufs.length,
     });
   }
 

@@ -19,6 +19,7 @@ import type { EngineObserver } from './hccl/events.ts';
 import { HcclLibrary } from './hccl/library-calls.ts';
 import { HeldDevice } from './held-device.ts';
 import { JobRunner } from './job-runner.ts';
+import { KnownHostsTransport } from './known-hosts.ts';
 import { type DeviceNodes, registerDescriptorCalls } from './process/descriptor-calls.ts';
 import { registerFileCalls } from './process/file-calls.ts';
 import { ProcessTable } from './process/process-table.ts';
@@ -101,7 +102,9 @@ class RunningHost implements Host {
     registerSocketCalls(table, scheduler);
     const devices = this.#createDevices(nodes);
     this.devices = devices.map(({ device }) => device);
-    this.nic = createNic({ transport, scheduler });
+    const addressOf = (nodeId: string) => this.#hosts.find((one) => one.nodeId === nodeId)?.link;
+    const known = new KnownHostsTransport(transport, scheduler, addressOf);
+    this.nic = createNic({ transport: known, scheduler });
     registerUverbs(nodes, this.nic);
     registerFabricCalls(table, this.nic);
     this.#accepted.promise.catch(() => undefined);

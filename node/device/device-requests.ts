@@ -145,7 +145,7 @@ export function waitTimeoutUs(record: SystemCallRecord): number {
 }
 
 function sequenceOf(value: SystemCallValue): number {
-  if (typeof value === 'number') return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
   throw errnoFailure(SUBMISSION_ERRORS.unknown.errno, 'expected sequence numbers');
 }
 

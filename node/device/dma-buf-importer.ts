@@ -14,6 +14,7 @@ import { dma_buf_get, dma_buf_put } from '../dmabuf/export.ts';
 import { dma_resv_locked } from '../dmabuf/reservation.ts';
 import type { SimProcess } from '../process/sim-process.ts';
 import type { ImportMapping, Mmu } from './mmu.ts';
+import { importTakenBack } from './submission-fences.ts';
 
 /** dma_get_max_seg_size() of the DMA engine: a 32-bit length. */
 const MAX_SEGMENT_BYTES = 2 ** 32 - 4096;
@@ -40,7 +41,10 @@ export async function importDmaBuf(
     maxSegmentBytes: MAX_SEGMENT_BYTES,
     kind: 'dynamic',
     // No job is in the middle of a copy now, and the next one finds the mapping dead.
-    invalidateMappings: (attachment) => dma_buf_unmap_attachment(attachment),
+    invalidateMappings(attachment) {
+      importTakenBack(attachment);
+      dma_buf_unmap_attachment(attachment);
+    },
   };
   const fits = size > 0 && size <= dmaBuf.size;
   const attachment = fits ? dma_buf_attach(dmaBuf, importer) : 'EINVAL';

@@ -105,8 +105,9 @@ async function poll(
     const waits = polled.map((one) => eventsOf(one, stop.signal));
     await interruptibleWait(caller, scheduler, timeoutMs, (wake) => {
       for (const wait of waits) void wait.then(wake);
-      return () => stop.abort();
+      return () => undefined;
     });
+    stop.abort();
     return await Promise.all(waits);
   } finally {
     for (const { file } of polled) file?.put();

@@ -67,6 +67,8 @@ export function isSystemCallValue(value: unknown): value is SystemCallValue {
     if (left < 0 || depth > DEPTH_MAX) return false;
     if (isScalar(part) || part instanceof Uint8Array) return true;
     if (!Array.isArray(part) && !isPlainObject(part)) return false;
+    // A hole is seen by some ways of walking an array and not by others.
+    if (Array.isArray(part) && Object.keys(part).length !== part.length) return false;
     return Object.values(part).every((inner) => walk(inner, depth + 1));
   };
   return walk(value, 0);

@@ -30,6 +30,7 @@ import {
   dma_resv_test_signaled,
 } from '../dmabuf/reservation.ts';
 import { dma_resv_wait_timeout } from '../dmabuf/reservation-wait.ts';
+import type { OpenFile } from '../process/file.ts';
 import type { SimProcess } from '../process/sim-process.ts';
 import type { Nic } from './nic.ts';
 import { SegmentList } from './segments.ts';
@@ -44,6 +45,8 @@ export interface RegionMemory {
   ready(): 'live' | 'fault' | 'revoked';
   /** It will never be accessed again. */
   readonly isRevoked: boolean;
+  /** Of a dma-buf: its file, which the region holds. */
+  readonly file?: OpenFile;
   /** Views of a range, by offset in the region. Only while `live`. */
   slice(offset: number, length: number): Uint8Array[];
   /**
@@ -100,6 +103,10 @@ class DmaBufMemory implements RegionMemory {
     // The fault is served within the call unless somebody holds the lock.
     if (this.#isMapped()) return 'live';
     return this.#faulting || this.#unmapping !== undefined ? 'fault' : 'revoked';
+  }
+
+  get file(): OpenFile {
+    return this.#attachment.dmaBuf.file;
   }
 
   slice(offset: number, length: number): Uint8Array[] {

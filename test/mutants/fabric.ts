@@ -12,8 +12,8 @@ export const FABRIC_MUTANTS: readonly Mutant[] = [
     file: 'node/fabric/send-ledger.ts',
     edits: [
       {
-        find: 'if (!mayRepeat || !isHarmless || !isOfOneRequest(qp.failure)) return wr_id;',
-        replace: 'if (mayRepeat || isHarmless) return wr_id;',
+        find: "return isOfOneRequest(cause) && (this.#isRestUnexecuted || repeat !== 'never');",
+        replace: 'return cause === undefined;',
       },
     ],
     tests: ['test/conformance/fabric-mr-abort.test.ts'],
@@ -59,7 +59,12 @@ export const FABRIC_MUTANTS: readonly Mutant[] = [
     id: 'R16b',
     fault: 'A control message that is turned away with FI_EAGAIN is dropped',
     file: 'node/hccl/control-channel.ts',
-    edits: [{ find: 'this.#turnedAway++;', replace: 'this.#turnedAway++; queue.shift();' }],
+    edits: [
+      {
+        find: 'this.#turnedAway++;\n        return;',
+        replace: 'this.#turnedAway++; queue.shift(); return;',
+      },
+    ],
     tests: [COMMUNICATORS],
     only: 'a connection that takes no more',
   },

@@ -100,13 +100,14 @@ export const KERNELS = {
       transposeB: 'bool',
       accumulate: 'bool',
     },
-    sizes: ([m = 0, k = 0, n = 0]) => [m * n, m * k, k * n],
+    // Rows of nothing would be counted one by one.
+    sizes: ([m = 0, k = 0, n = 0]) => (m * k * n > 0 ? [m * n, m * k, k * n] : undefined),
   },
   add_bias_f32: {
     ...SHAPED,
     tensors: { x: 'readwrite', bias: 'read' },
     scalars: { rows: 'u32', cols: 'u32' },
-    sizes: ([rows = 0, cols = 0]) => [rows * cols, cols],
+    sizes: ([rows = 0, cols = 0]) => (rows * cols > 0 ? [rows * cols, cols] : undefined),
   },
   column_sum_f32: {
     ...SHAPED,

@@ -49,6 +49,7 @@ export type { FabricMsg, FabricReceiveMsg } from './fabric-transfer-api.ts';
 export * from './hccl/hccl.ts';
 export type { PollEvent, SeekWhence } from './process/file.ts';
 export { type HostBuffer, hostMemoryAlloc } from './process/host-memory.ts';
+export { O_CLOEXEC, O_RDWR } from './process/open-flags.ts';
 export { type PollRequest, type SpawnOptions, textOf } from './process/process-api.ts';
 export type { ExitStatus, Signal } from './process/signal.ts';
 export type { ReceivedMessage } from './process/socket-calls.ts';

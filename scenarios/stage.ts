@@ -82,7 +82,9 @@ export class Stage {
 
   /** How it ended. `expected` is what this policy promises. */
   verdict(held: boolean, sentence: string, expected: 'held' | 'broken' = 'held'): Promise<void> {
-    return this.#init.report({ kind: 'verdict', held, expected, sentence });
+    const failed = !held && expected === 'held';
+    const words = failed ? `What should have been: ${sentence}` : sentence;
+    return this.#init.report({ kind: 'verdict', held, expected, sentence: words });
   }
 
   /** Tells a step that has been done. */

@@ -99,7 +99,7 @@ async function runAll(
   flags: FlagValues<typeof runFlags>,
   context: CommandContext,
 ): Promise<number> {
-  const scenarios = wanted.flatMap((name) => selected(name));
+  const scenarios = wanted.flatMap((name) => selected(name, flags, context));
   const file = flags.json === undefined ? undefined : openJsonFile(flags.json);
   const plays = scenarios.map((scenario) => ({ scenario, ownership: policyOf(scenario, flags) }));
   const runs: ScenarioRun[] = [];
@@ -118,8 +118,20 @@ async function runAll(
   return surprises.length === 0 ? 0 : 1;
 }
 
-function selected(name: string): readonly Scenario[] {
-  if (name === ALL) return SCENARIOS;
+/** `all` is all that say something under the policy that was asked for. */
+function selected(
+  name: string,
+  { ownership }: FlagValues<typeof runFlags>,
+  { terminal }: CommandContext,
+): readonly Scenario[] {
+  if (name === ALL) {
+    const silent = SCENARIOS.filter(
+      ({ policies }) => ownership !== undefined && !policies.includes(ownership),
+    );
+    const names = silent.map((one) => one.name).join(', ');
+    if (names !== '') terminal.note(`Left out, as they say nothing under ${ownership}: ${names}`);
+    return SCENARIOS.filter((one) => !silent.includes(one));
+  }
   const found = SCENARIOS.find((one) => one.name === name || one.id === name.toUpperCase());
   if (found !== undefined) return [found];
   throw usageError(

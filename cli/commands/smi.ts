@@ -30,7 +30,8 @@ export function smiCommand(context: CommandContext): Command {
     `
 STATE is free, open, releasing (closed, but something still refers to its memory), scrubbing, or the
 driver's word for what is wrong. OWNER is whose memory is on it. MRS are the memory regions that NICs
-have of its dma-bufs, RESETS its hard resets. The exit code is 1 if a host did not answer.
+have of its dma-bufs, and the imports of other devices; RESETS its hard resets. The exit code is 1 if a
+host did not answer.
 
 Examples:
   hlsim smi

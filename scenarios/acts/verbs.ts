@@ -4,6 +4,8 @@ import { printable } from './text.ts';
 
 /** Longest wait for one work completion. */
 export const COMPLETION_TIMEOUT_MS = 15_000;
+/** How long completions are looked for that should not come. */
+const SURPLUS_TIMEOUT_MS = 100;
 export const QUEUE_DEPTH = 64;
 
 export const ALL_RIGHTS = [
@@ -207,5 +209,8 @@ async function collect(end: QueuePairEnd, count: number): Promise<Record<string,
     for (const { status } of found) statuses[status] = (statuses[status] ?? 0) + 1;
     seen += found.length;
   }
+  // Exactly that many: one more is as wrong as one less.
+  const surplus = await hlsim.waitForCompletions(end.cq, count, SURPLUS_TIMEOUT_MS);
+  if (surplus.length > 0) statuses['too many'] = surplus.length;
   return statuses;
 }

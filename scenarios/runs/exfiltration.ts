@@ -72,7 +72,7 @@ async function steal(stage: Stage): Promise<void> {
     return;
   }
   const target = await b.needs('allocates the same 64 KiB', 'allocate', opened, BYTES);
-  await b.needs('looks at its new memory', 'read', opened, target, OWN_TEXT.length);
+  const found = await b.needs('looks at its new memory', 'read', opened, target, OWN_TEXT.length);
   await b.needs('writes its secret there', 'write', opened, target, SECRET);
   await c.quietly('put', loot, '.'.repeat(SECRET.length));
   const status = await read();
@@ -81,7 +81,7 @@ async function steal(stage: Stage): Promise<void> {
   const stolen = seen.ok && seen.value.includes('SECRET');
   const how = status.ok ? status.value : status.message;
   await stage.verdict(
-    !stolen,
+    !stolen && !found.includes('tenant A'),
     stolen
       ? `The attack succeeds at step ${readStep}: the secret of B is with tenant A on another host, ${JSON.stringify(seen.ok ? seen.value : '')}. Nothing kept the memory from its next user.`
       : `The attack fails at step ${readStep}: the read of the old region ends with ${how}, and not one byte of B's secret leaves.`,

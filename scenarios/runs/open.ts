@@ -1,6 +1,7 @@
 /** R2, R19, R20: who may open a device, and what keeps it. */
 import { EVERY_POLICY, type Scenario } from '../scenario.ts';
 import type { Actor, Stage } from '../stage.ts';
+import { must } from './connection.ts';
 import { exportsMemory } from './memory.ts';
 
 const BYTES = 65_536;
@@ -38,17 +39,29 @@ export const closeWithDmaBuf: Scenario = {
 
 /** The policies under which B is let in although the dma-buf was not closed by its holder. */
 async function endOf(stage: Stage, a: Actor, dmaBuf: number, opened: boolean): Promise<void> {
+  if (stage.ownership === 'revoke' || stage.ownership === 'none') {
+    await useOf(stage, a, dmaBuf, opened);
+    return;
+  }
   const left = await a.quietly('close', dmaBuf).catch(() => undefined);
-  if (stage.ownership === 'owner-2021') {
+  await stage.verdict(
+    opened && (left === undefined || !left.ok),
+    'Closing with a live dma-buf ended in a hard reset: A was killed, its dma-buf went with it, and then the device was free.',
+  );
+}
+
+/** Whether A's dma-buf is still of use to it, while B has the device. */
+async function useOf(stage: Stage, a: Actor, dmaBuf: number, opened: boolean): Promise<void> {
+  const verbs = await must(a.quietly('openVerbs'));
+  const mr = await a.does('registers its dma-buf now', 'registerDmaBuf', verbs, dmaBuf, BYTES);
+  if (stage.ownership === 'revoke') {
     await stage.verdict(
-      opened && (left === undefined || !left.ok),
-      'Closing with a live dma-buf ended in a hard reset: A was killed, its dma-buf went with it, and then the device was free.',
+      opened && !mr.ok && mr.code === 'ENODEV',
+      'The close took the dma-buf back at once: B need not wait, and A can do nothing with it.',
     );
-  } else if (stage.ownership === 'revoke') {
-    await stage.verdict(opened, 'The close took the dma-buf back at once, so B need not wait.');
   } else {
-    const sentence = 'B has the device, and A still has a dma-buf that reaches its memory.';
-    await stage.verdict(!opened, sentence, 'broken');
+    const sentence = 'B has the device, and A has just registered its memory for RDMA.';
+    await stage.verdict(!(opened && mr.ok), sentence, 'broken');
   }
 }
 

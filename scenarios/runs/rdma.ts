@@ -2,6 +2,7 @@
 import { EVERY_POLICY, type Scenario } from '../scenario.ts';
 import type { Stage } from '../stage.ts';
 import { connectActors } from './connection.ts';
+import { FROZEN_AFTER_MS } from './freeze.ts';
 
 const BYTES = 1024 * 1024;
 const WRITES = 32;
@@ -121,7 +122,8 @@ export const lostAcknowledgement: Scenario = {
       8,
     );
     const counter = await c.needs('registers a counter, 0', 'registerOwn', toA.verbs, 8);
-    await c.needs('has its host stopped for 100 ms, so that answers are late', 'freezeHost', 100);
+    await c.needs('has its host stopped for 150 ms, so that answers are late', 'freezeHost', 150);
+    await a.quietly('sleep', FROZEN_AFTER_MS);
     const statuses = await a.needs(
       'posts 40 atomic additions of 1; nothing is acknowledged for 33 ms, so they go out again',
       'fetchAndAdd',

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { VirtualScheduler } from '../../common/scheduler.ts';
+import { KnownHostsTransport } from '../../node/known-hosts.ts';
+import { MemoryNetwork } from '../../node/transport/memory-transport.ts';
+import type { FrameSink, LinkAddress } from '../../node/transport/transport.ts';
+
+function world() {
+  const scheduler = new VirtualScheduler();
+  const network = new MemoryNetwork({ scheduler, latencyMs: 1 });
+  const events: string[] = [];
+  const sink: FrameSink = {
+    place: () => null,
+    landed: () => undefined,
+    linkUp: (nodeId) => events.push(`up ${nodeId}`),
+    linkDown: () => undefined,
+    linkLost: (nodeId, reason) => events.push(`lost ${nodeId}: ${reason}`),
+    writable: () => undefined,
+    protocolError: () => undefined,
+  };
+  const there = network.transport('there');
+  there.attach({ ...sink, linkUp: () => undefined, linkLost: () => undefined });
+  const directory = new Map<string, LinkAddress>([['there', there.address]]);
+  const here = new KnownHostsTransport(network.transport('here'), scheduler, (nodeId) =>
+    directory.get(nodeId),
+  );
+  here.attach(sink);
+  there.connect({ nodeId: 'here', address: here.address });
+  const settle = () => scheduler.run(new Promise<void>((done) => scheduler.after(20, done)));
+  return { here, events, settle };
+}
+
+describe('the transport of a host', () => {
+  const lie = { host: 'elsewhere', port: 1 };
+
+  it('dials a host where the cluster has it, whatever address a program names', async () => {
+    const { here, events, settle } = world();
+    here.connect({ nodeId: 'there', address: lie });
+    await settle();
+    expect(events).toEqual(['up there']);
+  });
+
+  it('never dials a host that the cluster does not have: it is lost at once', async () => {
+    const { here, events, settle } = world();
+    here.connect({ nodeId: 'stranger', address: lie });
+    await settle();
+    expect(events).toEqual(['lost stranger: Expected a host of this cluster but found stranger']);
+  });
+});

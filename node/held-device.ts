@@ -80,14 +80,18 @@ export class HeldDevice {
     of: string,
   ): DeviceHolder[] {
     return this.#processes.list().flatMap((process) => {
-      const fds = process.fds
-        .entries()
-        .filter(([, file]) => [...filesReachedFrom(file)].some(wanted));
+      const fds = process.fds.entries().filter(([, file]) => filesKeptBy(file).some(wanted));
       if (fds.length === 0) return [];
       const what = `${of} (fd ${fds.map(([fd]) => fd).join(', ')})`;
       return [{ ...identityOf(process), how, what }];
     });
   }
+}
+
+/** `file`, what travels in it, and what lives by any of these. */
+function filesKeptBy(file: OpenFile): OpenFile[] {
+  const reached = [...filesReachedFrom(file)];
+  return [...reached, ...reached.flatMap(({ operations }) => operations.holds?.() ?? [])];
 }
 
 function identityOf({ pid, containerId }: SimProcess): Pick<DeviceHolder, 'pid' | 'containerId'> {

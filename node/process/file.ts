@@ -39,6 +39,8 @@ export interface FileOperations {
   fdinfo?(): Readonly<Record<string, string | number>>;
   /** Files that live by this one: those in flight to whoever holds it. */
   carried?(): readonly OpenFile[];
+  /** Files that live as long as this one does because of what was made with it, as a region's dma-buf. */
+  holds?(): readonly OpenFile[];
   /** A descriptor is closed and another still names the file (`flush`). Never fails. */
   flush?(): void;
   /**

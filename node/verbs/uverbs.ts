@@ -62,7 +62,7 @@ function openUverbs(nic: Nic, opener: SimProcess): OpenFile {
       return HANDLERS[request as UverbsRequest](file, caller, record);
     },
     fdinfo: () => file.counts(),
-    carried: () => [...file.mrs.values()].flatMap(({ memory }) => memory.file ?? []),
+    holds: () => [...file.mrs.values()].flatMap(({ memory }) => memory.file ?? []),
     // Only calls that are running still refer to it: they are told, and find it closed.
     closed: () => file.close(),
     release: () => file.close(),

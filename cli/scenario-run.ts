@@ -1,9 +1,9 @@
 /** One scenario as a job of a cluster of its own: the transcript while it runs, the verdict at the end. */
 import { HlsimError } from '../common/errors.ts';
+import type { OwnershipPolicy } from '../node/device/ownership.ts';
 import { renderReport } from '../scenarios/render.ts';
 import { type ScenarioReport, scenarioReport, type VerdictReport } from '../scenarios/report.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
-import type { Ownership } from '../scenarios/stage.ts';
 import { failureOfJob, runJob } from './cluster-session.ts';
 import type { CommandContext } from './context.ts';
 import { TemporaryCluster } from './temporary-cluster.ts';
@@ -17,13 +17,13 @@ export interface ScenarioRun {
   readonly id: string;
   readonly name: string;
   readonly title: string;
-  readonly ownership: Ownership;
+  readonly ownership: OwnershipPolicy;
   readonly reports: readonly ScenarioReport[];
   readonly verdict: VerdictReport;
 }
 
 export interface ScenarioSettings {
-  readonly ownership: Ownership;
+  readonly ownership: OwnershipPolicy;
   readonly joinTimeoutMs: number;
   readonly logLevel: string | undefined;
 }
@@ -72,7 +72,7 @@ export function runScenario(
   );
 }
 
-function jobOf({ name }: Scenario, ownership: Ownership) {
+function jobOf({ name }: Scenario, ownership: OwnershipPolicy) {
   return {
     program: 'builtin:scenario',
     arguments: [JSON.stringify({ name, ownership })],

@@ -32,7 +32,7 @@ export interface DeviceServiceInit {
  */
 const REPORT_BYTES_MAX = 2 * MiB;
 
-/** The first of them, as many as a message holds; JSON is never shorter than MessagePack. */
+/** The first of them, as many as fit: their length as JSON stands for that as MessagePack, with room to spare. */
 function thoseThatFit(all: readonly DmaBufReport[]): DmaBufReport[] {
   const fitting: DmaBufReport[] = [];
   let bytes = 0;

@@ -4,13 +4,15 @@
  */
 import * as hlsim from 'hlsim';
 import { z } from 'zod';
-import { scenarioNamed } from './catalog.ts';
+import { defined } from '../common/assert.ts';
+import { OWNERSHIP_POLICIES } from '../node/device/ownership.ts';
+import { findScenario } from './catalog.ts';
 import { RemoteStagehand, serveOrders } from './remote-stagehand.ts';
-import { OWNERSHIPS, Stage } from './stage.ts';
+import { Stage } from './stage.ts';
 import { LocalStagehand, type Stagehand } from './stagehand.ts';
 
 const options = z
-  .strictObject({ name: z.string(), ownership: z.enum(OWNERSHIPS) })
+  .strictObject({ name: z.string(), ownership: z.enum(OWNERSHIP_POLICIES) })
   .parse(JSON.parse(process.argv[2] ?? ''));
 const { rank, worldSize, localWorldSize, localRank } = hlsim.rankEnvironment();
 const host = Math.floor(rank / localWorldSize);
@@ -34,7 +36,7 @@ if (localRank > 0) {
     },
   });
   try {
-    await scenarioNamed(options.name).run(stage);
+    await defined(findScenario(options.name), 'a scenario of this name').run(stage);
   } finally {
     for (const stagehand of stagehands) await stagehand.end();
   }

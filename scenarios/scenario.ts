@@ -1,5 +1,6 @@
 /** A scenario: one thing that went wrong, or could, as a short play on a real cluster. */
-import type { Ownership, Stage } from './stage.ts';
+import { OWNERSHIP_POLICIES, type OwnershipPolicy } from '../node/device/ownership.ts';
+import type { Stage } from './stage.ts';
 
 export interface Scenario {
   /** `R1` to `R20`, the numbers that tests and documents use. */
@@ -16,10 +17,10 @@ export interface Scenario {
   readonly hosts: 1 | 2;
   readonly devices: 1 | 2;
   /** The policy it runs under unless another is asked for. */
-  readonly ownership: Ownership;
+  readonly ownership: OwnershipPolicy;
   /** The policies under which it says something. */
-  readonly policies: readonly Ownership[];
+  readonly policies: readonly OwnershipPolicy[];
   run(stage: Stage): Promise<void>;
 }
 
-export const EVERY_POLICY: readonly Ownership[] = ['revoke', 'owner', 'owner-2021', 'none'];
+export const EVERY_POLICY: readonly OwnershipPolicy[] = OWNERSHIP_POLICIES;

@@ -3,15 +3,12 @@
  * kernel answered. A step that a scenario cannot do without ends it if it fails: `needs`.
  */
 import * as hlsim from 'hlsim';
+import type { OwnershipPolicy } from '../node/device/ownership.ts';
 import type { Acts } from './acts.ts';
 import { shownAnswer } from './answer.ts';
 import type { CollectiveOrder, CollectiveResult } from './collective.ts';
 import type { ScenarioReport } from './report.ts';
 import type { ActorIdentity, Stagehand } from './stagehand.ts';
-
-/** The policies of `hlsim --ownership`. */
-export const OWNERSHIPS = ['revoke', 'owner', 'owner-2021', 'none'] as const;
-export type Ownership = (typeof OWNERSHIPS)[number];
 
 /** What came of an act: its value, or the error that the caller saw. */
 export type Outcome<T> =
@@ -21,14 +18,14 @@ export type Outcome<T> =
 type ActValue<Name extends keyof Acts> = Awaited<ReturnType<Acts[Name]>>;
 
 export interface StageInit {
-  readonly ownership: Ownership;
+  readonly ownership: OwnershipPolicy;
   /** By host. */
   readonly stagehands: readonly Stagehand[];
   report(report: ScenarioReport): Promise<void>;
 }
 
 export class Stage {
-  readonly ownership: Ownership;
+  readonly ownership: OwnershipPolicy;
   readonly #init: StageInit;
   #steps = 0;
 

@@ -1,6 +1,6 @@
 /** `hlsim scenario`: the things that went wrong with shared device memory, as plays on real hosts. */
 import { Argument, Command } from 'commander';
-import { SCENARIOS } from '../../scenarios/catalog.ts';
+import { findScenario, SCENARIOS } from '../../scenarios/catalog.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
 import {
   joinTimeoutFlag,
@@ -132,7 +132,7 @@ function selected(
     if (names !== '') terminal.note(`Left out, as they say nothing under ${ownership}: ${names}`);
     return SCENARIOS.filter((one) => !silent.includes(one));
   }
-  const found = SCENARIOS.find((one) => one.name === name || one.id === name.toUpperCase());
+  const found = findScenario(name);
   if (found !== undefined) return [found];
   throw usageError(
     `Expected the name of a scenario but found ${JSON.stringify(name)}, see hlsim scenario list`,

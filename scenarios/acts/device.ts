@@ -32,8 +32,6 @@ export const DEVICE_ACTS = {
 
   free: (fd: number, address: number) => hlsim.freeDevice(fd, address),
 
-  unmap: (fd: number, address: number) => hlsim.hlthunk_memory_unmap(fd, address),
-
   /** Puts `text` into device memory, through the DMA engine. */
   async write(fd: number, address: number, text: string) {
     const staging = hlsim.hostMemoryAlloc(text.length);

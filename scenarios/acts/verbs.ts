@@ -50,8 +50,6 @@ export const VERBS_ACTS = {
     return { context, pd: await hlsim.ibv_alloc_pd(context) };
   },
 
-  closeVerbs: (verbs: Verbs) => hlsim.ibv_close_device(verbs.context),
-
   /** Registers a whole dma-buf for RDMA, at address 0, with every right. */
   registerDmaBuf: (verbs: Verbs, fd: number, bytes: number) =>
     hlsim.ibv_reg_dmabuf_mr(verbs.pd, 0, bytes, 0, fd, ALL_RIGHTS),

@@ -1,6 +1,6 @@
 /** R1: the attack that the mail thread is about. */
 import { EVERY_POLICY, type Scenario } from '../scenario.ts';
-import type { Stage } from '../stage.ts';
+import type { Actor, Stage } from '../stage.ts';
 import { connectActors } from './connection.ts';
 
 const BYTES = 65_536;
@@ -89,10 +89,8 @@ async function steal(stage: Stage): Promise<void> {
   );
 }
 
-type Opener = Parameters<typeof newMemory>[0];
-
 /** Tries to open the device until it is given, or the answer will not change. */
-async function openPatiently(stage: Stage, b: Opener): Promise<number | undefined> {
+async function openPatiently(stage: Stage, b: Actor): Promise<number | undefined> {
   const first = await b.does('tries to open the device', 'open', 0);
   if (first.ok) return first.value;
   for (let trial = 0; trial < 60; trial++) {
@@ -107,7 +105,7 @@ async function openPatiently(stage: Stage, b: Opener): Promise<number | undefine
   return undefined;
 }
 
-async function newMemory(b: import('../stage.ts').Actor, device: number): Promise<string> {
+async function newMemory(b: Actor, device: number): Promise<string> {
   const address = await b.needs('allocates 64 KiB', 'allocate', device, BYTES);
   return b.needs('looks at its new memory', 'read', device, address, OWN_TEXT.length);
 }

@@ -139,13 +139,9 @@ export const selfImport: Scenario = {
     const text = await a.needs('reads the copy', 'read', device, other, 18);
     await a.needs('closes the dma-buf fd; the import stays', 'close', dmaBuf);
     await a.needs('closes the device: it must not keep itself', 'close', device);
-    const opened = await patiently(
-      () => b.quietly('open', 0),
-      () => b.quietly('sleep', 50),
-    );
-    await b.tells('opens the device', opened ? 'done' : 'still busy after 5 s');
+    const opened = await b.does('opens the device', 'openPatiently', 0);
     await stage.verdict(
-      ending === 'COMPLETED' && text === 'through the import' && opened,
+      ending === 'COMPLETED' && text === 'through the import' && opened.ok,
       'Import, copy and close went through, and the device did not keep itself open.',
     );
   },
@@ -178,14 +174,3 @@ export const descriptorZero: Scenario = {
     );
   },
 };
-
-async function patiently(
-  trial: () => Promise<{ readonly ok: boolean }>,
-  wait: () => Promise<unknown>,
-): Promise<boolean> {
-  for (let count = 0; count < 100; count++) {
-    if ((await trial()).ok) return true;
-    await wait();
-  }
-  return false;
-}

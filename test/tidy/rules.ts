@@ -36,7 +36,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'coordinator/hlcp': ['common'],
   coordinator: ['coordinator/hlcp', 'timing', 'collectives', 'common'],
   training: ['node/hccl', 'node/device', 'collectives', 'common'],
-  scenarios: ['common'],
+  scenarios: ['node/device', 'common'],
   bench: [
     ...NODE_FOLDERS,
     'node',

@@ -12,7 +12,7 @@ export interface DmaJob {
   readonly bytes: number;
 }
 
-/** A whole tensor of 4-byte elements in device memory. */
+/** A whole tensor in device memory, aligned to its elements, whose size the kernel says. */
 export interface Tensor {
   readonly address: number;
   readonly bytes: number;

@@ -5,14 +5,15 @@
 import type { Errno } from '../../common/errno.ts';
 import type { Hbm } from './hbm.ts';
 import type { DmaJob, Job, KernelJob, Tensor } from './job.ts';
-import type { KernelSet } from './kernels/kernels.ts';
 import {
   argumentsOf,
-  KERNELS,
   type KernelRow,
+  type KernelTensor,
   type ScalarType,
-  type TensorAccess,
-} from './kernels/table.ts';
+  tensorsOf,
+} from './kernels/kernel-row.ts';
+import type { KernelSet } from './kernels/kernels.ts';
+import { KERNELS } from './kernels/table.ts';
 import { copyBytes, mappedBytes } from './mapped-bytes.ts';
 import type { MappedRange, Mmu } from './mmu.ts';
 
@@ -55,27 +56,26 @@ function prepareDma({ hbm, mmu }: JobMemory, job: DmaJob): PreparedJob | Errno {
 }
 
 /** A tensor in the device's own memory. */
-interface BoundTensor {
-  readonly access: TensorAccess;
+interface BoundTensor extends KernelTensor {
   readonly range: MappedRange;
-  /** Offset in the device's memory, a multiple of 4. */
+  /** Offset in the device's memory, a multiple of the element's size. */
   readonly offset: number;
   readonly bytes: number;
 }
 
 function prepareKernel({ mmu, kernels }: JobMemory, job: KernelJob): PreparedJob | Errno {
   const row: KernelRow = KERNELS[job.kernel];
-  const accesses = Object.values(row.tensors);
-  if (job.tensors.length !== accesses.length) return 'EINVAL';
+  const kernelTensors = tensorsOf(row);
+  if (job.tensors.length !== kernelTensors.length) return 'EINVAL';
   if (!scalarsFit(Object.values(row.scalars), job.scalars)) return 'EINVAL';
   const tensors: BoundTensor[] = [];
-  for (const [index, access] of accesses.entries()) {
-    const tensor = bindTensor(mmu, job.tensors[index], access);
+  for (const [index, kernelTensor] of kernelTensors.entries()) {
+    const tensor = bindTensor(mmu, job.tensors[index], kernelTensor);
     if (typeof tensor === 'string') return tensor;
     tensors.push(tensor);
   }
   if (!sizesFit(row, job.scalars, tensors) || !placesFit(row, tensors)) return 'EINVAL';
-  const count = (tensors[0]?.bytes ?? 0) / 4;
+  const count = countOf(tensors);
   const offsets = tensors.map(({ offset }) => offset);
   const ranges = tensors.map(({ range }) => range);
   const kernelArguments = argumentsOf(row, offsets, job.scalars, count);
@@ -93,24 +93,33 @@ function prepareKernel({ mmu, kernels }: JobMemory, job: KernelJob): PreparedJob
 function bindTensor(
   mmu: Mmu,
   tensor: Tensor | undefined,
-  access: TensorAccess,
+  kernelTensor: KernelTensor,
 ): BoundTensor | Errno {
-  if (tensor === undefined || tensor.bytes % 4 !== 0) return 'EINVAL';
+  const { elementBytes } = kernelTensor;
+  if (tensor === undefined || tensor.bytes % elementBytes !== 0) return 'EINVAL';
   const range = mmu.translate(tensor.address, tensor.bytes);
   if (typeof range === 'string') return range;
   if (range.mapping.kind !== 'dram') return 'EFAULT';
   const offset = range.mapping.offset + range.offset;
-  if (offset % 4 !== 0) return 'EINVAL';
-  return { access, range, offset, bytes: tensor.bytes };
+  if (offset % elementBytes !== 0) return 'EINVAL';
+  return { ...kernelTensor, range, offset, bytes: tensor.bytes };
 }
+
+/** Elements of the first tensor. */
+function countOf([first]: readonly BoundTensor[]): number {
+  return first === undefined ? 0 : first.bytes / first.elementBytes;
+}
+
+/** The least integer of each type, and the first that is too large. */
+const INTEGER_SCALARS = { bool: [0, 2], u32: [0, 2 ** 32], i32: [-(2 ** 31), 2 ** 31] } as const;
 
 function scalarsFit(types: readonly ScalarType[], scalars: readonly number[]): boolean {
   if (scalars.length !== types.length) return false;
   return types.every((type, index) => {
     const scalar = scalars[index] ?? Number.NaN;
-    if (type === 'f32') return true;
-    const limit = type === 'bool' ? 2 : 2 ** 32;
-    return Number.isInteger(scalar) && scalar >= 0 && scalar < limit;
+    if (type === 'f32' || type === 'f64') return true;
+    const [least, limit] = INTEGER_SCALARS[type];
+    return Number.isInteger(scalar) && scalar >= least && scalar < limit;
   });
 }
 
@@ -119,8 +128,13 @@ function sizesFit(
   scalars: readonly number[],
   tensors: readonly BoundTensor[],
 ): boolean {
-  const sizes = row.sizes(scalars, (tensors[0]?.bytes ?? 0) / 4);
-  return sizes?.every((elements, index) => tensors[index]?.bytes === elements * 4) ?? false;
+  const sizes = row.sizes(scalars, countOf(tensors));
+  return (
+    sizes?.every((elements, index) => {
+      const tensor = tensors[index];
+      return tensor !== undefined && tensor.bytes === elements * tensor.elementBytes;
+    }) ?? false
+  );
 }
 
 /** A written tensor is disjoint from all others, or, for a kernel that allows it, is one it reads. */

@@ -8,6 +8,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { main } from 'assemblyscript/asc';
 
+/** Every file here exports kernels; what they share is in `lib/`. */
 const SOURCES = new URL('./assembly/', import.meta.url);
 const OUTPUT = new URL('../../../dist/node/device/kernels/kernels.wasm', import.meta.url);
 

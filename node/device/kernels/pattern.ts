@@ -12,11 +12,15 @@ export const PATTERN_RANKS_MAX = 1024;
 
 /** Index, rank and seed are unsigned 32-bit integers. */
 export function patternElement(index: number, rank: number, seed: number): number {
+  return (patternHash(index, rank, seed) >>> 22) - 512;
+}
+
+/** The hash itself, an unsigned 32-bit integer: what other test data is made of, too. */
+export function patternHash(index: number, rank: number, seed: number): number {
   let x = Math.imul(index, 0x9e3779b1) + Math.imul(rank, 0x85ebca77) + Math.imul(seed, 0xc2b2ae3d);
   x |= 0;
   x ^= x >>> 16;
   x = Math.imul(x, 0x7feb352d);
   x ^= x >>> 15;
-  x = Math.imul(x, 0x846ca68b);
-  return (x >>> 22) - 512;
+  return Math.imul(x, 0x846ca68b) >>> 0;
 }

@@ -5,25 +5,9 @@
  * A kernel is called with its tensors' memory offsets, then its scalars, in the order of the row; an
  * elementwise kernel also gets its element count (see `argumentsOf`).
  */
+import { ELEMENT_KERNELS } from './element-kernels.ts';
+import type { KernelRow } from './kernel-row.ts';
 import { PATTERN_RANKS_MAX } from './pattern.ts';
-
-/** What a kernel does to a tensor. */
-export type TensorAccess = 'read' | 'write' | 'readwrite';
-
-export type ScalarType = 'u32' | 'f32' | 'bool';
-
-export interface KernelRow {
-  readonly tensors: Readonly<Record<string, TensorAccess>>;
-  readonly scalars: Readonly<Record<string, ScalarType>>;
-  /** Where the element count of the first tensor is passed, if it is. */
-  readonly count: 'afterTensors' | 'last' | 'none';
-  /** Whether a written tensor may be exactly one of those read. Partial overlap never is allowed. */
-  readonly inPlace: boolean;
-  /**
-   * Elements of each tensor, given the first one's; `undefined` if the scalars are out of range.
-   */
-  sizes(scalars: readonly number[], count: number): readonly number[] | undefined;
-}
 
 /** Largest column count: column indices are compared as float32, which is exact to 2^24. */
 const COLUMNS_MAX = 2 ** 24;
@@ -32,17 +16,12 @@ const COUNTED = { count: 'afterTensors', inPlace: true } as const;
 const SHAPED = { count: 'none', inPlace: false } as const;
 
 export const KERNELS = {
-  reduce_sum_f32: {
+  ...ELEMENT_KERNELS,
+  fill_u8: {
     ...COUNTED,
-    tensors: { dst: 'write', a: 'read', b: 'read' },
-    scalars: {},
-    sizes: (_, count) => [count, count, count],
-  },
-  reduce_sum_i32: {
-    ...COUNTED,
-    tensors: { dst: 'write', a: 'read', b: 'read' },
-    scalars: {},
-    sizes: (_, count) => [count, count, count],
+    tensors: { dst: { access: 'write', elementBytes: 1 } },
+    scalars: { value: 'u32' },
+    sizes: (_, count) => [count],
   },
   fill_f32: {
     ...COUNTED,
@@ -129,16 +108,4 @@ export type KernelName = keyof typeof KERNELS;
 
 export function isKernelName(value: unknown): value is KernelName {
   return typeof value === 'string' && Object.hasOwn(KERNELS, value);
-}
-
-/** What the exported function of `row` is called with. */
-export function argumentsOf(
-  row: KernelRow,
-  offsets: readonly number[],
-  scalars: readonly number[],
-  count: number,
-): readonly number[] {
-  if (row.count === 'afterTensors') return [...offsets, count, ...scalars];
-  if (row.count === 'last') return [...offsets, ...scalars, count];
-  return [...offsets, ...scalars];
 }

@@ -7,6 +7,7 @@ import {
 import { Hbm } from '../../../node/device/hbm.ts';
 import * as hlthunk from '../../../node/device/hlthunk.ts';
 import { CS_IN_FLIGHT_MAX, JOBS_PER_CS_MAX, type Job } from '../../../node/device/job.ts';
+import { tensorsOf } from '../../../node/device/kernels/kernel-row.ts';
 import { loadKernels } from '../../../node/device/kernels/kernels.ts';
 import { KERNELS, type KernelName } from '../../../node/device/kernels/table.ts';
 import { Mmu, NO_HINT } from '../../../node/device/mmu.ts';
@@ -256,9 +257,9 @@ describe('kernel jobs are checked against the table at submission', () => {
 
   it.each(names)('%s: EINVAL for a missing or extra tensor or scalar', async (kernel) => {
     const { address, submit } = await opened();
-    const tensors = Object.keys(KERNELS[kernel].tensors).map((_, index) => ({
+    const tensors = tensorsOf(KERNELS[kernel]).map(({ elementBytes }, index) => ({
       address: address + index * 4096,
-      bytes: 4,
+      bytes: elementBytes,
     }));
     const scalars = scalarsOf(kernel);
     const job = { kind: 'kernel', kernel, tensors, scalars } as const;
@@ -287,6 +288,35 @@ describe('kernel jobs are checked against the table at submission', () => {
     expect(await errnoOf(submit(first(60)))).toBe('EINVAL');
     expect(await errnoOf(submit(sum(address, address + 256, address + 512, 62)))).toBe('EINVAL');
     expect(await errnoOf(submit(sum(address + 2, address + 256, address + 512)))).toBe('EINVAL');
+  });
+
+  it('tensors are whole elements at multiples of their size, whatever that is', async () => {
+    const { address, submit } = await opened();
+    const multiply = (kernel: KernelName, at: number, bytes: number, scalars: number[]): Job => ({
+      kind: 'kernel',
+      kernel,
+      tensors: [
+        { address: at, bytes },
+        { address: address + 4096, bytes },
+      ],
+      scalars,
+    });
+    expect(await submit(multiply('multiply_i8', address + 1, 3, [-1]))).toBe(1);
+    expect(await submit(multiply('multiply_bf16', address + 2, 6, [0.5]))).toBe(2);
+    expect(await submit(multiply('multiply_f64', address + 8, 24, [0.1]))).toBe(3);
+    expect(await submit(multiply('multiply_u64', address + 8, 24, [1, 2]))).toBe(4);
+    for (const wrong of [
+      multiply('multiply_bf16', address + 1, 6, [0.5]),
+      multiply('multiply_bf16', address + 2, 7, [0.5]),
+      multiply('multiply_f64', address + 4, 24, [0.1]),
+      multiply('multiply_f64', address + 8, 20, [0.1]),
+      multiply('multiply_u64', address + 8, 24, [1, 2 ** 32]),
+      multiply('multiply_i8', address, 3, [2 ** 31]),
+      multiply('multiply_i8', address, 3, [0.5]),
+      multiply('divide_i8', address, 3, [0]),
+    ]) {
+      expect(await errnoOf(submit(wrong)), JSON.stringify(wrong)).toBe('EINVAL');
+    }
   });
 
   it('in place is allowed, partial overlap is EINVAL', async () => {

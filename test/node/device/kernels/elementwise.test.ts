@@ -49,41 +49,13 @@ describe('elementwise kernels are bit for bit the plain TypeScript loop', () => 
   const bench = kernelBench();
   const { kernels } = bench;
 
-  it('reduce_sum_f32', () => {
-    compareEverywhere(
-      (dst, a, b, count) => kernels.reduce_sum_f32(dst, a, b, count),
-      (a, b, i) => at(a, i) + at(b, i),
-      bench,
-    );
-  });
-
-  it('reduce_sum_f32 in place, on either operand', () => {
+  it('fill_u8 fills with the lowest byte, any length', () => {
+    const memory = new Uint8Array(bench.buffer);
     for (const count of LENGTHS) {
-      const a = randomFloats(count, count);
-      const b = randomFloats(count + 1000, count);
-      const sum = bits(a.map((value, index) => value + at(b, index)));
-      kernels.reduce_sum_f32(bench.place(65540, a), 65540, bench.place(80000, b), count);
-      expect(bits(bench.floats(65540, count))).toEqual(sum);
-      kernels.reduce_sum_f32(bench.place(80004, b), bench.place(65540, a), 80004, count);
-      expect(bits(bench.floats(80004, count))).toEqual(sum);
-    }
-  });
-
-  it('reduce_sum_i32 wraps around', () => {
-    for (const count of LENGTHS) {
-      for (const misaligned of MISALIGNMENTS) {
-        const prng = new Prng(count * 8 + misaligned);
-        const words = () => Int32Array.from({ length: count }, () => prng.uint32() | 0);
-        const [a, b] = [words(), words()];
-        const floats = (integers: Int32Array) => new Float32Array(integers.buffer);
-        const [aAt, bAt] = [
-          bench.place(70000, floats(a)),
-          bench.place(80000 + misaligned, floats(b)),
-        ];
-        kernels.reduce_sum_i32(65536 + misaligned, aAt, bAt, count);
-        const wanted = a.map((value, index) => (value + (b[index] ?? 0)) | 0);
-        expect(bits(bench.floats(65536 + misaligned, count))).toEqual(bits(floats(wanted)));
-      }
+      memory.fill(1, 65536, 65536 + 100);
+      kernels.fill_u8(65537, count, 0x2ff);
+      const wanted = new Uint8Array(100).fill(1).fill(0xff, 1, 1 + count);
+      expect(memory.subarray(65536, 65536 + 100)).toEqual(wanted);
     }
   });
 
@@ -130,5 +102,34 @@ describe('elementwise kernels are bit for bit the plain TypeScript loop', () => 
         bench,
       );
     }
+  });
+});
+
+describe('kernels at the end of the largest memory, whose end is no address', () => {
+  const bench = kernelBench(65536);
+  const { kernels } = bench;
+
+  it.each([3, 16, 67])('%i elements', (count) => {
+    const last = 2 ** 32 - 4 * count;
+    const values = bench.floats(last, count);
+    const all = (value: number) => new Float32Array(count).fill(value);
+    kernels.fill_f32(last, count, 2);
+    expect(values).toEqual(all(2));
+    kernels.reduce_sum_f32(last, last, last, count);
+    expect(values).toEqual(all(4));
+    kernels.multiply_f32(last, last, count, 3);
+    expect(values).toEqual(all(12));
+    bench.place(65536, all(1));
+    kernels.scale_add_f32(last, 65536, count, -20);
+    expect(values).toEqual(all(-8));
+    kernels.relu_backward_f32(last, 65536, last, count);
+    kernels.relu_f32(last, last, count);
+    expect(values).toEqual(all(0));
+    kernels.pattern_f32(last, count, 1, 2, 3);
+    kernels.check_pattern_f32(last, 131072, 1, 2, 3, count);
+    expect(new Uint32Array(bench.buffer, 131072, 1)[0]).toBe(0);
+    kernels.fill_operands_f32(last, count, 0, 8, 1, 2, 3);
+    kernels.check_reduced_f32(last, 131072, 0, 8, 1, 1, 2, 3, count);
+    expect(new Uint32Array(bench.buffer, 131072, 1)[0]).toBe(0);
   });
 });

@@ -5,7 +5,9 @@ import { HlsimError } from '../common/errors.ts';
 import { roundUp } from '../common/math.ts';
 import { DRAM_PAGE_BYTES, MEMORY_PAGES_MAX } from '../node/device/hbm.ts';
 import type { RankDevice } from '../training/rank-device.ts';
-import { type BenchSize, ELEMENT_BYTES } from './sizes.ts';
+import { layoutOf } from './layout.ts';
+import type { BenchOptions } from './options.ts';
+import { type BenchSize, elementBytes } from './sizes.ts';
 
 /** The calls that this file makes: the package's, or those of a test. */
 export type BufferLibrary = Pick<
@@ -16,10 +18,20 @@ export type BufferLibrary = Pick<
 export interface BenchBuffers {
   /** This rank's input, out of place. */
   readonly send: number;
-  /** The whole result; in place, the input lies in it. */
+  /** The whole result; in place, the input lies in it, or it in the input. */
   readonly recv: number;
   /** One unsigned 32-bit integer: wrong elements found. */
   readonly counter: number;
+}
+
+const COUNTER_BYTES = 4;
+/** Most that is read back at once. */
+export const DIGEST_BYTES = 1 * MiB;
+
+export interface BufferRequest extends Pick<BenchOptions, 'collective' | 'root'> {
+  readonly sizes: readonly BenchSize[];
+  readonly rank: number;
+  readonly nranks: number;
 }
 
 /** Throws `HLSIM_CONFIG`, with the size that `--hbm` must have, if they do not fit. */
@@ -27,15 +39,20 @@ export async function allocateBuffers(
   library: BufferLibrary,
   fd: number,
   device: RankDevice,
-  sizes: readonly BenchSize[],
+  { sizes, ...sweep }: BufferRequest,
 ): Promise<BenchBuffers> {
-  const sendBytes = Math.max(0, ...sizes.map(({ count }) => count * ELEMENT_BYTES));
-  const recvBytes = Math.max(0, ...sizes.map(({ bytes }) => bytes));
-  await expectRoom(library, fd, [sendBytes, recvBytes, ELEMENT_BYTES]);
+  let [sendBytes, recvBytes] = [0, 0];
+  for (const size of sizes) {
+    const { inputLength, inPlace } = layoutOf({ size, ...sweep });
+    const each = elementBytes(size.dataType);
+    sendBytes = Math.max(sendBytes, inputLength * each);
+    recvBytes = Math.max(recvBytes, inPlace.length * each);
+  }
+  await expectRoom(library, fd, [sendBytes, recvBytes, COUNTER_BYTES]);
   return {
     send: await device.allocate(sendBytes),
     recv: await device.allocate(recvBytes),
-    counter: await device.allocate(ELEMENT_BYTES),
+    counter: await device.allocate(COUNTER_BYTES),
   };
 }
 

@@ -3,7 +3,9 @@
  * scripts read them. What is ours: the clock line, and what stands for the device.
  */
 import { defined } from '../common/assert.ts';
+import { formatBytes } from '../common/bytes.ts';
 import type { BenchOptions } from './options.ts';
+import type { ChoiceReport } from './report.ts';
 import type { BenchFigures, BenchResults, BenchRow } from './results.ts';
 
 /** Who takes part, in rank order. */
@@ -39,7 +41,7 @@ export function renderHeader(options: BenchOptions, devices: readonly BenchDevic
   return [
     `# Collective test starting: ${programName(options)}`,
     `# nThread 1 nGpus ${devicesPerHost(devices)} minBytes ${minBytes} maxBytes ${maxBytes} step: ${step} warmup iters: ${warmupIterations} iters: ${iterations} agg iters: 1 validation: ${Number(options.check)} graph: 0`,
-    `# Time: wall clock of this machine, the slowest rank counts. Algorithm: ${options.algorithm ?? 'picked for each size'}`,
+    `# Time: wall clock of this machine, the slowest rank counts. Algorithm: ${algorithmLine(options)}`,
     '#',
     '# Using devices',
     ...devices.map(deviceLine),
@@ -49,9 +51,10 @@ export function renderHeader(options: BenchOptions, devices: readonly BenchDevic
 }
 
 export function renderRow(row: BenchRow): string {
-  const { size, count, type, redop, root, outOfPlace, inPlace } = row;
+  const { size, count, type, redop, root, outOfPlace, inPlace, choice } = row;
   const start = [right(size, 12), right(count, 12), right(type, 8), right(redop, 6)];
-  return [...start, right(root, 6), figures(outOfPlace), figures(inPlace)].join('  ');
+  const measured = [figures(outOfPlace), figures(inPlace)];
+  return [...start, right(root, 6), ...measured, ` ${choiceText(choice)}`].join('  ').trimEnd();
 }
 
 /** Everything below the last row. */
@@ -67,7 +70,7 @@ export function renderFooter(results: BenchResults): string {
 
 /**
  * nccl-tests' JSON, with its keys; numbers that are text there are text here. Ours: `hlsim_version`,
- * `clock` and `config.algorithm`. The environment stays out of it: it may hold the cluster's token.
+ * `clock`, `config.algorithm`, and how each row was carried out. The environment stays out of it: it may hold the cluster's token.
  */
 export function benchJson(results: BenchResults, run: BenchRun): Readonly<Record<string, unknown>> {
   const { outOfBounds, averageBusBandwidth, options } = results;
@@ -114,7 +117,7 @@ function configJson(options: BenchOptions, devices: readonly BenchDevice[]) {
 }
 
 function rowJson(row: BenchRow, options: BenchOptions) {
-  const { outOfPlace, inPlace, root, ...rest } = row;
+  const { outOfPlace, inPlace, root, choice, ...rest } = row;
   return {
     ...rest,
     root: String(root),
@@ -122,11 +125,18 @@ function rowJson(row: BenchRow, options: BenchOptions) {
     in_place: figuresJson(inPlace),
     actual_iterations: options.iterations,
     experiment_name: programName(options),
+    algorithm: choice?.algorithm ?? null,
+    channels: choice?.channels ?? null,
+    chunks: choice?.chunks ?? null,
+    slice_bytes: choice?.sliceBytes ?? null,
   };
 }
 
-function figuresJson({ timeUs, algBw, busBw, wrong }: BenchFigures) {
-  return { time: timeUs, alg_bw: algBw, bus_bw: busBw, nwrong: wrong };
+function figuresJson(measured: BenchFigures | null) {
+  if (measured === null) return null;
+  const { timeUs, algBw, busBw, wrong, digests } = measured;
+  const figuresOfRow = { time: timeUs, alg_bw: algBw, bus_bw: busBw, nwrong: wrong };
+  return digests.length === 0 ? figuresOfRow : { ...figuresOfRow, digests };
 }
 
 function programName({ collective }: BenchOptions): string {
@@ -162,7 +172,23 @@ function columnHeaders(): string[] {
   ].map((text) => text.trimEnd());
 }
 
-function figures({ timeUs, algBw, busBw, wrong }: BenchFigures): string {
+function algorithmLine({ algorithm, schedule }: BenchOptions): string {
+  if (schedule !== undefined) return 'the schedule file';
+  return algorithm ?? 'picked for each size, at the end of its line';
+}
+
+/** `ring x2 64 KiB`: algorithm, channels if there are several, slice. */
+export function choiceText(choice: ChoiceReport | null): string {
+  if (choice === null) return '';
+  const { algorithm, channels, sliceBytes } = choice;
+  const parallel = channels === 1 ? [] : [`x${channels}`];
+  const slice = sliceBytes === undefined ? [] : [formatBytes(sliceBytes)];
+  return [algorithm, ...parallel, ...slice].join(' ');
+}
+
+function figures(measured: BenchFigures | null): string {
+  if (measured === null) return ['    N/A', '   N/A', '   N/A', '   N/A'].join('  ');
+  const { timeUs, algBw, busBw, wrong } = measured;
   const times = [figure(timeUs, 7), figure(algBw, 6), figure(busBw, 6)];
   return [...times, right(wrong ?? 'N/A', 6)].join('  ');
 }

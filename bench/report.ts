@@ -6,6 +6,16 @@ const measurement = z.strictObject({
   timeUs: z.number().positive(),
   /** Elements of this rank's result that are wrong; null: not checked. */
   wrong: z.int().nonnegative().nullable(),
+  /** SHA-256 of this rank's result; null: not asked for. */
+  digest: z.string().nullable(),
+});
+
+/** How HCCL carried the call out. */
+const choice = z.strictObject({
+  algorithm: z.string(),
+  channels: z.int().positive(),
+  chunks: z.int().positive().optional(),
+  sliceBytes: z.int().positive().optional(),
 });
 
 export const sizeReport = z.strictObject({
@@ -14,9 +24,15 @@ export const sizeReport = z.strictObject({
   index: z.int().nonnegative(),
   bytes: z.int().nonnegative(),
   count: z.int().nonnegative(),
-  outOfPlace: measurement,
-  inPlace: measurement,
+  dataType: z.string(),
+  reduceOp: z.string(),
+  /** null: the collective, or the schedule that was given, has no such form. */
+  outOfPlace: measurement.nullable(),
+  inPlace: measurement.nullable(),
+  /** null: the calls are no collectives (sendrecv). */
+  choice: choice.nullable(),
 });
 
 export type Measurement = Readonly<z.infer<typeof measurement>>;
+export type ChoiceReport = Readonly<z.infer<typeof choice>>;
 export type SizeReport = Readonly<z.infer<typeof sizeReport>>;

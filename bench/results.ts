@@ -1,9 +1,11 @@
 /** Collects the ranks' reports of a sweep into rows. */
 import { z } from 'zod';
+import { BLOCKS } from '../collectives/collective.ts';
+import { COLLECTIVE_WORDS } from '../collectives/names.ts';
 import { HlsimError } from '../common/errors.ts';
 import { algorithmBandwidth, busBandwidthFactor } from './busbw.ts';
 import type { BenchOptions } from './options.ts';
-import { type Measurement, type SizeReport, sizeReport } from './report.ts';
+import { type ChoiceReport, type Measurement, type SizeReport, sizeReport } from './report.ts';
 import { type BenchSize, benchSizes } from './sizes.ts';
 
 /** Figures of one size, out of place or in place. */
@@ -15,6 +17,8 @@ export interface BenchFigures {
   readonly busBw: number;
   /** Wrong elements on all ranks together; null: not checked. */
   readonly wrong: number | null;
+  /** Digests of the ranks' results, in rank order; empty: not asked for. */
+  readonly digests: readonly string[];
 }
 
 export interface BenchRow {
@@ -26,8 +30,11 @@ export interface BenchRow {
   readonly redop: string;
   /** -1: the collective has none. */
   readonly root: number;
-  readonly outOfPlace: BenchFigures;
-  readonly inPlace: BenchFigures;
+  /** null: not measured, because the collective or the schedule has no such form. */
+  readonly outOfPlace: BenchFigures | null;
+  readonly inPlace: BenchFigures | null;
+  /** How HCCL carried it out; null where it is no collective to it. */
+  readonly choice: ChoiceReport | null;
 }
 
 export class BenchResults {
@@ -78,7 +85,8 @@ export class BenchResults {
     this.#expectNext(rank, parsed.data);
     this.#pending.set(rank, parsed.data);
     if (this.#pending.size < this.nranks) return undefined;
-    const row = this.#row([...this.#pending.values()], parsed.data);
+    const reports = [...this.#pending].sort(([a], [b]) => a - b).map(([, report]) => report);
+    const row = this.#row(reports, parsed.data);
     this.#pending.clear();
     this.#rows.push(row);
     return row;
@@ -88,7 +96,8 @@ export class BenchResults {
    * No rank can be a size ahead: each size begins with a barrier at the coordinator, where the reports
    * come through too.
    */
-  #expectNext(rank: number, { index, bytes, count, outOfPlace, inPlace }: SizeReport): void {
+  #expectNext(rank: number, report: SizeReport): void {
+    const { index, bytes, count, dataType, reduceOp } = report;
     if (!Number.isInteger(rank) || rank < 0 || rank >= this.nranks) {
       throw unexpected(rank, `reports of ranks below ${this.nranks}`, `one of rank ${rank}`);
     }
@@ -96,32 +105,31 @@ export class BenchResults {
     const next = this.#rows.length;
     const size = this.#sizes[next];
     if (size === undefined) throw unexpected(rank, `${this.#sizes.length} sizes`, 'one more');
-    if (index !== next || bytes !== size.bytes || count !== size.count) {
-      const expected = `size ${next} of ${size.bytes} bytes, count ${size.count}`;
-      throw unexpected(rank, expected, `size ${index} of ${bytes} bytes, count ${count}`);
-    }
-    const checked = [outOfPlace, inPlace].every(
-      ({ wrong }) => (wrong !== null) === this.options.check,
-    );
+    const expected = describeRow({ ...size, index: next });
+    const found = describeRow({ bytes, count, dataType, reduceOp, index });
+    if (found !== expected) throw unexpected(rank, expected, found);
+    const measured = [report.outOfPlace, report.inPlace].filter((one) => one !== null);
+    const checked = measured.every(({ wrong }) => (wrong !== null) === this.options.check);
     if (!checked) throw unexpected(rank, `check ${this.options.check}`, 'the opposite');
   }
 
-  #row(reports: readonly SizeReport[], { bytes, count }: BenchSize): BenchRow {
-    const { collective, dataType, reduceOp } = this.options;
+  /** `reports` of all ranks, by rank. */
+  #row(reports: readonly SizeReport[], last: SizeReport): BenchRow {
+    const { bytes, count, dataType, reduceOp, choice } = last;
+    const { collective, root } = this.options;
+    const figures = (place: 'outOfPlace' | 'inPlace'): BenchFigures | null => {
+      const ofRanks = reports.map((report) => report[place]).filter((one) => one !== null);
+      return ofRanks.length === reports.length ? this.#combine(bytes, ofRanks) : null;
+    };
     return {
       size: bytes,
       count,
       type: dataType,
-      redop: collective === 'all_reduce' ? reduceOp : 'none',
-      root: -1,
-      outOfPlace: this.#combine(
-        bytes,
-        reports.map(({ outOfPlace }) => outOfPlace),
-      ),
-      inPlace: this.#combine(
-        bytes,
-        reports.map(({ inPlace }) => inPlace),
-      ),
+      redop: reduceOp,
+      root: BLOCKS[COLLECTIVE_WORDS[collective]].rooted ? root : -1,
+      outOfPlace: figures('outOfPlace'),
+      inPlace: figures('inPlace'),
+      choice,
     };
   }
 
@@ -132,12 +140,25 @@ export class BenchResults {
     const wrong = this.options.check
       ? ofRanks.reduce((sum, one) => sum + (one.wrong ?? 0), 0)
       : null;
-    return { timeUs, algBw, busBw, wrong };
+    const digests = ofRanks.map(({ digest }) => digest).filter((digest) => digest !== null);
+    return { timeUs, algBw, busBw, wrong, digests };
   }
 
   #figures(): readonly BenchFigures[] {
-    return this.#rows.flatMap(({ outOfPlace, inPlace }) => [outOfPlace, inPlace]);
+    return this.#rows
+      .flatMap(({ outOfPlace, inPlace }) => [outOfPlace, inPlace])
+      .filter((figures) => figures !== null);
   }
+}
+
+interface RowDescription extends Omit<BenchSize, 'dataType' | 'reduceOp'> {
+  readonly index: number;
+  readonly dataType: string;
+  readonly reduceOp: string;
+}
+
+function describeRow({ index, bytes, count, dataType, reduceOp }: RowDescription): string {
+  return `size ${index} of ${bytes} bytes, count ${count}, ${dataType}, ${reduceOp}`;
 }
 
 function unexpected(rank: number, expected: string, found: string): HlsimError {

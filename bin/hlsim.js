@@ -14,4 +14,13 @@ if (existsSync(SETUP)) {
   if (!existsSync(BUILT)) await setUp();
 }
 const { main } = await import(BUILT.href);
-process.exit(await main(process.argv.slice(2)));
+const exitCode = await main(process.argv.slice(2));
+await Promise.all([drained(process.stdout), drained(process.stderr)]);
+process.exit(exitCode);
+
+/** Exiting would drop what a pipe's reader has not taken yet. A reader that has gone ends the wait too. */
+function drained(stream) {
+  return new Promise((resolve) => {
+    stream.write('', resolve);
+  });
+}

@@ -13,6 +13,13 @@ export interface BenchRun {
   readonly devices: readonly BenchDevice[];
 }
 
+export interface SweepJob {
+  readonly hosts: number | undefined;
+  readonly joinTimeoutMs: number;
+  /** Variables of the job. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /**
  * Runs the sweep and prints its table.
  *
@@ -21,13 +28,17 @@ export interface BenchRun {
 export async function runSweep(
   client: ClusterClient,
   options: BenchOptions,
-  job: { readonly hosts: number | undefined; readonly joinTimeoutMs: number },
+  { environment = {}, ...job }: SweepJob,
   context: CommandContext,
+  output: 'table' | 'quiet' = 'table',
 ): Promise<BenchRun> {
   const { terminal } = context;
+  const print = (text: string): void => {
+    if (output === 'table') terminal.result(text);
+  };
   let devices: BenchDevice[] = [];
   let results: BenchResults | undefined;
-  const request = { spec: benchJob(options), ...job };
+  const request = { spec: benchJob(options, environment), ...job };
   const outcome = await runJob(
     client,
     request,
@@ -35,13 +46,13 @@ export async function runSweep(
       accepted(hosts) {
         devices = benchDevices(hosts);
         results = new BenchResults(options, devices.length);
-        terminal.result(renderHeader(options, devices));
+        print(renderHeader(options, devices));
         terminal.progress(`${options.collective} on ${devices.length} ranks`);
       },
       report(rank, report) {
         const row = results?.add(rank, report);
         if (row === undefined) return;
-        terminal.result(renderRow(row));
+        print(renderRow(row));
         terminal.progress(`${options.collective} on ${devices.length} ranks: ${row.size} B done`);
       },
       output: (rank, _stream, text) => terminal.note(`[${rank}] ${text.trimEnd()}`),
@@ -53,7 +64,7 @@ export async function runSweep(
   if (results?.complete !== true) {
     throw new HlsimError('HLSIM_INTERNAL', 'Expected a row for every size but the job ended early');
   }
-  terminal.result(renderFooter(results));
+  print(renderFooter(results));
   return { results, devices };
 }
 

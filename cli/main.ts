@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { keepAliveTimer } from '../common/scheduler.ts';
 import { benchCommand } from './commands/bench.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
+import { costCommand } from './commands/cost.ts';
 import { demoCommand } from './commands/demo.ts';
 import { dmaBufCommand } from './commands/dmabuf.ts';
 import { downCommand } from './commands/down.ts';
@@ -11,9 +12,12 @@ import { nodeCommand } from './commands/node.ts';
 import { psCommand } from './commands/ps.ts';
 import { runCommand } from './commands/run.ts';
 import { scenarioCommand } from './commands/scenario.ts';
+import { showCommand } from './commands/show.ts';
 import { smiCommand } from './commands/smi.ts';
 import { trainCommand } from './commands/train.ts';
+import { tuneCommand } from './commands/tune.ts';
 import { upCommand } from './commands/up.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { type CommandContext, openContext } from './context.ts';
 import { reportFailure } from './failure.ts';
 import { hlsimVersion } from './package-files.ts';
@@ -71,6 +75,10 @@ Examples:
     dmaBufCommand(context),
     evictCommand(context),
     scenarioCommand(context),
+    verifyCommand(context),
+    showCommand(context),
+    costCommand(context),
+    tuneCommand(context),
     coordinatorCommand(context),
     nodeCommand(context),
   ];

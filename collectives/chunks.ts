@@ -3,7 +3,7 @@
  * handled here and nowhere else, so that algorithms need not think of them.
  */
 import { assert } from '../common/assert.ts';
-import { type CollectiveShape, chunksIn, logicalChunk, logicalChunks } from './collective.ts';
+import { BLOCKS, type CollectiveShape, chunksIn, logicalChunk } from './collective.ts';
 import type { BufferName, Place, Rank } from './schedule.ts';
 
 /** A run of elements in one buffer, in elements from the buffer's start. */
@@ -27,25 +27,31 @@ export function splitEvenly(total: number, parts: number): number[] {
 }
 
 /**
- * The table for one call. `counts` is the element count of the vector (`allReduce`, `broadcast`), or
- * of each rank's input (`allGather`; a single number means the same on all ranks).
+ * Element counts of a call. One number: the vector (`allReduce`, `broadcast`, `reduce`, `sendRecv`,
+ * `barrier`), a rank's input (`allGather`, `gather`, `allToAll`: all its blocks together, `custom`
+ * likewise), or a rank's output (`reduceScatter`, `scatter`). A list: of each rank's block
+ * (`allGatherV`, `reduceScatterV`), or from each rank to each, at `source * nranks + destination`
+ * (`allToAllV`).
  */
-export function chunkTable(shape: CollectiveShape, counts: number | readonly number[]): ChunkTable {
-  const sizes = logicalSizes(shape, counts);
-  const offsets = new Map<string, readonly number[]>();
-  const offsetsOf = (rank: Rank, buffer: BufferName): readonly number[] => {
-    const perRank = buffer === 'input' && shape.collective === 'allGather';
-    const key = perRank ? `input ${rank}` : buffer;
-    let known = offsets.get(key);
-    if (known === undefined) {
-      known = prefixSums(shape, rank, buffer, sizes);
-      offsets.set(key, known);
+export type ElementCounts = number | readonly number[];
+
+/** The table for one call. */
+export function chunkTable(shape: CollectiveShape, counts: ElementCounts): ChunkTable {
+  const blocks = blockSizes(shape, counts);
+  const sizes = blocks.flatMap((count) => splitEvenly(count, shape.chunks));
+  const known = new Map<string, readonly number[]>();
+  const startsOf = (rank: Rank, buffer: BufferName): readonly number[] => {
+    const key = `${buffer} ${rank}`;
+    let starts = known.get(key);
+    if (starts === undefined) {
+      starts = prefixSums(shape, rank, buffer, sizes);
+      known.set(key, starts);
     }
-    return known;
+    return starts;
   };
   return {
     range(rank, place, count) {
-      const starts = offsetsOf(rank, place.buffer);
+      const starts = startsOf(rank, place.buffer);
       const offset = starts[place.chunk];
       const end = starts[place.chunk + count];
       assert(
@@ -54,22 +60,32 @@ export function chunkTable(shape: CollectiveShape, counts: number | readonly num
       );
       return { offset, length: end - offset };
     },
-    bufferLength: (rank, buffer) => offsetsOf(rank, buffer).at(-1) ?? 0,
+    bufferLength: (rank, buffer) => startsOf(rank, buffer).at(-1) ?? 0,
   };
 }
 
-function logicalSizes(shape: CollectiveShape, counts: number | readonly number[]): number[] {
-  if (shape.collective !== 'allGather') {
-    assert(typeof counts === 'number', `Expected one count for ${shape.collective}`);
-    return splitEvenly(counts, logicalChunks(shape));
+/** Elements of each logical block. */
+function blockSizes(shape: CollectiveShape, counts: ElementCounts): readonly number[] {
+  const blocks = BLOCKS[shape.collective].logicalBlocks(shape);
+  if (typeof counts !== 'number') {
+    assert(
+      counts.length === blocks,
+      `Expected ${blocks} counts for ${shape.collective} but found ${counts.length}`,
+    );
+    return counts;
   }
-  const sizes: number[] = [];
-  for (let rank = 0; rank < shape.nranks; rank++) {
-    const count = typeof counts === 'number' ? counts : counts[rank];
-    assert(count !== undefined, `Expected ${shape.nranks} counts`);
-    sizes.push(...splitEvenly(count, shape.chunks));
-  }
-  return sizes;
+  const parts = inputParts(shape);
+  assert(
+    counts % parts === 0,
+    `Expected a multiple of ${parts} elements for ${shape.collective} but found ${counts}`,
+  );
+  return Array.from({ length: blocks }, () => counts / parts);
+}
+
+/** Into how many blocks the count of a call is divided. */
+function inputParts({ collective, nranks, custom }: CollectiveShape): number {
+  if (collective === 'allToAll' || collective === 'allToAllV') return nranks;
+  return collective === 'custom' ? Math.max(1, custom?.input ?? 1) : 1;
 }
 
 function prefixSums(
@@ -79,7 +95,8 @@ function prefixSums(
   sizes: readonly number[],
 ): number[] {
   const starts = [0];
-  for (let index = 0; index < chunksIn(shape, buffer); index++) {
+  const chunks = chunksIn(shape, rank, buffer);
+  for (let index = 0; index < chunks; index++) {
     const size = sizes[logicalChunk(shape, rank, buffer, index)];
     assert(size !== undefined, `Expected ${buffer} chunk ${index} to have a logical chunk`);
     starts.push((starts[index] as number) + size);

@@ -4,11 +4,14 @@
  * caller's: the verifier passes symbols, the cost model times, the reference executor numbers.
  *
  * Which of the allowed orders it is does not matter to a program without races, nor whether it ends
- * in a deadlock (Kahn, "The semantics of a simple language for parallel programming", 1974).
+ * in a deadlock (Kahn, "The semantics of a simple language for parallel programming", 1974). Who
+ * wants to see that for himself lets `choose` pick one.
  */
-import { assert, defined } from '../common/assert.ts';
-import { type Program, receives, type Step, sends } from './program.ts';
+import { assert } from '../common/assert.ts';
+import { Fifo } from './fifo.ts';
+import type { Program, Step, StepRef } from './program.ts';
 import type { Rank } from './schedule.ts';
+import { NONE, type Process, processAt, processAtEnd, type Wiring, wire } from './wiring.ts';
 
 /** Where a step is. */
 export interface StepAddress {
@@ -22,7 +25,8 @@ export type Visit<M> = (at: StepAddress, step: Step, message: M | undefined) => 
 
 /** A step that can never run, and the one step that it waits for. */
 export interface BlockedStep extends StepAddress {
-  readonly waitsFor: StepAddress;
+  /** `undefined` if no channel has the other end of its connection, or the step is none. */
+  readonly waitsFor: StepAddress | undefined;
   readonly reason: 'message' | 'room' | 'depends';
 }
 
@@ -32,139 +36,206 @@ export interface InterpretOptions {
    * takes its message only when there is room for the one it sends.
    */
   readonly depth?: number;
+  /**
+   * Picks one of the `count` channels that may be able to go on, for one step: a number below `count`.
+   * With random numbers every allowed order can come up. Absent: an order that is quick to follow.
+   */
+  readonly choose?: (count: number) => number;
 }
 
-interface Process {
-  readonly rank: Rank;
-  readonly channel: number;
-  readonly steps: readonly Step[];
-  /** Index of the step to run next; those before it have finished. */
-  next: number;
-  isQueued: boolean;
-}
-
-/** Returns the first unfinished step of every channel that cannot go on; empty if all ended. */
+/**
+ * Returns the first unfinished step of every channel that cannot go on; empty if all ended. One
+ * channel alone sends the messages of a connection, and one alone receives them.
+ */
 export function interpret<M>(
   programs: readonly Program[],
   visit: Visit<M>,
-  { depth = Number.POSITIVE_INFINITY }: InterpretOptions = {},
+  options: InterpretOptions = {},
+): BlockedStep[] {
+  return interpretWired(wire(programs), visit, options);
+}
+
+/** As `interpret`, for who has the wiring already. */
+export function interpretWired<M>(
+  wiring: Wiring,
+  visit: Visit<M>,
+  { depth = Number.POSITIVE_INFINITY, choose }: InterpretOptions = {},
 ): BlockedStep[] {
   assert(depth >= 1, `Expected a depth of at least 1 but found ${depth}`);
-  return new Interpreter(programs, visit, depth).run();
+  return new Interpreter(wiring, visit, depth).run(choose);
 }
 
 class Interpreter<M> {
-  readonly #processes: readonly (readonly Process[])[];
-  readonly #connections = new Map<string, Fifo<M>>();
+  readonly #wiring: Wiring;
   readonly #visit: Visit<M>;
   readonly #depth: number;
-  readonly #ready: Process[] = [];
+  readonly #ready: ReadyProcesses;
+  readonly #fifos: readonly Fifo<M>[];
+  /** By process: index of its next step; those before it have finished. */
+  readonly #next: Int32Array;
+  /** By process: those whose next step depends on a step of it that it has not finished. */
+  readonly #waiters: (number[] | undefined)[];
+  /** By process: how many steps it must have finished for the first of its waiters to go on. */
+  readonly #awaited: Int32Array;
+  /** By process: the one among whose waiters it is, or `NONE`. */
+  readonly #waitsAt: Int32Array;
+  /** By process: how many dependencies of its next step are met. */
+  readonly #met: Int32Array;
 
-  constructor(programs: readonly Program[], visit: Visit<M>, depth: number) {
+  constructor(wiring: Wiring, visit: Visit<M>, depth: number) {
+    const { processes, connections } = wiring;
+    this.#wiring = wiring;
     this.#visit = visit;
     this.#depth = depth;
-    this.#processes = programs.map(({ rank, channels }) =>
-      channels.map(({ id, steps }) => ({ rank, channel: id, steps, next: 0, isQueued: false })),
+    this.#ready = new ReadyProcesses(processes.length);
+    this.#next = new Int32Array(processes.length);
+    this.#waiters = Array.from({ length: processes.length });
+    this.#awaited = new Int32Array(processes.length);
+    this.#waitsAt = new Int32Array(processes.length).fill(NONE);
+    this.#met = new Int32Array(processes.length);
+    this.#fifos = connections.map(
+      (connection) =>
+        new Fifo(
+          processAtEnd(wiring, connection, 'sends'),
+          processAtEnd(wiring, connection, 'receives'),
+        ),
     );
   }
 
-  run(): BlockedStep[] {
-    const all = this.#processes.flat();
-    for (const process of all) this.#wake(process);
-    for (let index = 0; index < this.#ready.length; index++) {
-      const process = this.#ready[index] as Process;
-      process.isQueued = false;
-      while (this.#runNext(process)) {}
+  run(choose?: (count: number) => number): BlockedStep[] {
+    const { processes } = this.#wiring;
+    for (let index = 0; index < processes.length; index++) this.#ready.add(index);
+    while (this.#ready.count > 0) {
+      const process = this.#ready.take(choose === undefined ? 0 : choose(this.#ready.count));
+      if (choose === undefined) while (this.#runNext(process)) {}
+      else if (this.#runNext(process)) this.#ready.add(process);
     }
-    return all.flatMap((process) => this.#obstacle(process) ?? []);
+    return processes.flatMap((_, process) => this.#obstacle(process) ?? []);
   }
 
-  #runNext(process: Process): boolean {
-    const step = process.steps[process.next];
-    if (step === undefined || this.#obstacle(process) !== undefined) return false;
-    const { rank, channel } = process;
-    const message = receives(step.kind) ? this.#take(process, step) : undefined;
-    const sent = this.#visit({ rank, channel, step: process.next }, step, message);
-    process.next++;
-    if (sends(step.kind)) this.#put(process, step, defined(sent, `the message of ${step.kind}`));
-    for (const sibling of this.#processes[rank] ?? []) {
-      if ((sibling.steps[sibling.next]?.depends.length ?? 0) > 0) this.#wake(sibling);
+  #runNext(number: number): boolean {
+    const { processes, takes, puts } = this.#wiring;
+    const { rank, channel, steps, firstStep } = processes[number] as Process;
+    const index = this.#next[number] as number;
+    const step = steps[index];
+    if (step === undefined) return false;
+    if (step.depends.length > 0 && !this.#dependsAreMet(number, rank, step)) return false;
+    const incoming = this.#fifo(takes, firstStep + index);
+    const outgoing = this.#fifo(puts, firstStep + index);
+    if (incoming !== undefined && incoming.size === 0) return false;
+    if (outgoing !== undefined && outgoing.size >= this.#depth) return false;
+    let message: M | undefined;
+    if (incoming !== undefined) {
+      message = incoming.take();
+      this.#ready.add(incoming.sender);
     }
+    const sent = this.#visit({ rank, channel, step: index }, step, message);
+    this.#next[number] = index + 1;
+    this.#met[number] = 0;
+    if (outgoing !== undefined) {
+      if (sent === undefined) throw new TypeError(`Expected the message of ${step.kind}`);
+      outgoing.put(sent);
+      this.#ready.add(outgoing.receiver);
+    }
+    this.#wakeWaiters(number);
     return true;
   }
 
+  #fifo(connections: Int32Array, step: number): Fifo<M> | undefined {
+    const connection = connections[step] as number;
+    return connection === NONE ? undefined : this.#fifos[connection];
+  }
+
+  #dependsAreMet(number: number, rank: Rank, { depends }: Step): boolean {
+    for (let index = this.#met[number] as number; index < depends.length; index++) {
+      const ref = depends[index] as StepRef;
+      const other = processAt(this.#wiring, rank, ref.channel);
+      if ((this.#next[other] ?? 0) > ref.step) continue;
+      this.#met[number] = index;
+      if (other !== NONE) this.#waitFor(other, ref.step + 1, number);
+      return false;
+    }
+    this.#met[number] = depends.length;
+    return true;
+  }
+
+  #waitFor(other: number, steps: number, waiter: number): void {
+    if (this.#waitsAt[waiter] === other) return;
+    this.#waitsAt[waiter] = other;
+    const waiters = this.#waiters[other];
+    if (waiters !== undefined) waiters.push(waiter);
+    else this.#waiters[other] = [waiter];
+    const isFirst = waiters === undefined || steps < (this.#awaited[other] as number);
+    if (isFirst) this.#awaited[other] = steps;
+  }
+
+  #wakeWaiters(number: number): void {
+    const waiters = this.#waiters[number];
+    if (waiters === undefined) return;
+    if ((this.#next[number] as number) < (this.#awaited[number] as number)) return;
+    this.#waiters[number] = undefined;
+    for (const waiter of waiters) {
+      this.#waitsAt[waiter] = NONE;
+      this.#ready.add(waiter);
+    }
+  }
+
   /** Why the process cannot run its next step now. */
-  #obstacle({ rank, channel, steps, next }: Process): BlockedStep | undefined {
-    const step = steps[next];
+  #obstacle(number: number): BlockedStep | undefined {
+    const { processes, takes, puts } = this.#wiring;
+    const { rank, channel, steps, firstStep } = processes[number] as Process;
+    const index = this.#next[number] as number;
+    const step = steps[index];
     if (step === undefined) return undefined;
-    const blocked = (reason: BlockedStep['reason'], waitsFor: StepAddress): BlockedStep => {
-      return { rank, channel, step: next, reason, waitsFor };
+    const blocked = (reason: BlockedStep['reason'], waitsFor?: StepAddress): BlockedStep => {
+      return { rank, channel, step: index, reason, waitsFor };
     };
-    const unmet = step.depends.find((ref) => this.#nextOf(rank, ref.channel) <= ref.step);
+    const isUnmet = (ref: { channel: number; step: number }): boolean =>
+      (this.#next[processAt(this.#wiring, rank, ref.channel)] ?? 0) <= ref.step;
+    const unmet = step.depends.find(isUnmet);
     if (unmet !== undefined) return blocked('depends', { rank, ...unmet });
-    const awaits = (peer: Rank): StepAddress => {
-      return { rank: peer, channel, step: this.#nextOf(peer, channel) };
-    };
-    if (receives(step.kind)) {
-      const peer = defined(step.recvFrom, 'recvFrom of a receiving step');
-      if (this.#connection(peer, rank, channel).size === 0) return blocked('message', awaits(peer));
-    }
-    if (sends(step.kind)) {
-      const peer = defined(step.sendTo, 'sendTo of a sending step');
-      const isFull = this.#connection(rank, peer, channel).size >= this.#depth;
-      if (isFull) return blocked('room', awaits(peer));
-    }
-    return undefined;
+    const incoming = this.#fifo(takes, firstStep + index);
+    if (incoming?.size === 0) return blocked('message', this.#nextOf(incoming.sender));
+    const outgoing = this.#fifo(puts, firstStep + index);
+    const isFull = outgoing !== undefined && outgoing.size >= this.#depth;
+    return isFull ? blocked('room', this.#nextOf(outgoing.receiver)) : undefined;
   }
 
-  #take({ rank, channel }: Process, step: Step): M {
-    const peer = defined(step.recvFrom, 'recvFrom of a receiving step');
-    const message = this.#connection(peer, rank, channel).take();
-    this.#wake(this.#processes[peer]?.[channel]);
-    return message;
-  }
-
-  #put({ rank, channel }: Process, step: Step, message: M): void {
-    const peer = defined(step.sendTo, 'sendTo of a sending step');
-    this.#connection(rank, peer, channel).put(message);
-    this.#wake(this.#processes[peer]?.[channel]);
-  }
-
-  #nextOf(rank: Rank, channel: number): number {
-    return this.#processes[rank]?.[channel]?.next ?? 0;
-  }
-
-  #connection(src: Rank, dst: Rank, channel: number): Fifo<M> {
-    const key = `${src} ${dst} ${channel}`;
-    let connection = this.#connections.get(key);
-    if (connection === undefined) {
-      connection = new Fifo();
-      this.#connections.set(key, connection);
-    }
-    return connection;
-  }
-
-  #wake(process: Process | undefined): void {
-    if (process === undefined || process.isQueued) return;
-    process.isQueued = true;
-    this.#ready.push(process);
+  #nextOf(number: number): StepAddress | undefined {
+    const process = this.#wiring.processes[number];
+    const step = this.#next[number];
+    if (process === undefined || step === undefined) return undefined;
+    return { rank: process.rank, channel: process.channel, step };
   }
 }
 
-class Fifo<M> {
-  readonly #messages: M[] = [];
-  #taken = 0;
+/** Processes that may be able to go on: each is in it at most once. */
+class ReadyProcesses {
+  readonly #queue: Int32Array;
+  readonly #isQueued: Uint8Array;
+  #head = 0;
+  count = 0;
 
-  get size(): number {
-    return this.#messages.length - this.#taken;
+  constructor(processes: number) {
+    this.#queue = new Int32Array(processes);
+    this.#isQueued = new Uint8Array(processes);
   }
 
-  put(message: M): void {
-    this.#messages.push(message);
+  add(process: number): void {
+    if (process === NONE || this.#isQueued[process] === 1) return;
+    this.#isQueued[process] = 1;
+    this.#queue[(this.#head + this.count++) % this.#queue.length] = process;
   }
 
-  take(): M {
-    assert(this.size > 0, 'Expected a message to take');
-    return this.#messages[this.#taken++] as M;
+  /** Takes the one at `position`; the first one goes to its place. */
+  take(position: number): number {
+    const queue = this.#queue;
+    const at = (this.#head + position) % queue.length;
+    const process = queue[at] as number;
+    queue[at] = queue[this.#head] as number;
+    this.#head = (this.#head + 1) % queue.length;
+    this.count--;
+    this.#isQueued[process] = 0;
+    return process;
   }
 }

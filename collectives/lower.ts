@@ -15,41 +15,41 @@ import type { Rank, Round, Schedule, Transfer } from './schedule.ts';
 /** The program of one rank. Walks all transfers of the schedule once. */
 export function lower(schedule: Schedule, rank: Rank): Program {
   const own: Round[] = [];
-  let channelMax = 0;
-  for (const round of schedule.rounds()) {
-    for (const { channel = 0 } of round) channelMax = Math.max(channelMax, channel);
+  for (const round of schedule.rounds(rank)) {
     own.push(round.filter(({ src, dst }) => src === rank || dst === rank));
   }
-  return programOf(schedule, rank, own, channelMax + 1);
+  return programOf(schedule, rank, own);
 }
 
 /** The programs of all ranks, by rank. Walks all transfers of the schedule once. */
 export function lowerAll(schedule: Schedule): Program[] {
   const own: Round[][] = Array.from({ length: schedule.nranks }, () => []);
-  let channelMax = 0;
   for (const round of schedule.rounds()) {
-    const parts: Transfer[][] = own.map(() => []);
+    const parts = new Map<Rank, Transfer[]>();
     for (const transfer of round) {
-      channelMax = Math.max(channelMax, transfer.channel ?? 0);
-      for (const rank of new Set([transfer.src, transfer.dst])) {
-        defined(parts[rank], `rank ${rank} of ${schedule.nranks}`).push(transfer);
-      }
+      addTo(parts, transfer.src, transfer);
+      if (transfer.dst !== transfer.src) addTo(parts, transfer.dst, transfer);
     }
-    for (const [rank, part] of parts.entries()) own[rank]?.push(part);
+    for (const [rank, part] of parts) {
+      defined(own[rank], `rank ${rank} of ${schedule.nranks}`).push(part);
+    }
   }
-  return own.map((rounds, rank) => programOf(schedule, rank, rounds, channelMax + 1));
+  return own.map((rounds, rank) => programOf(schedule, rank, rounds));
+}
+
+function addTo(parts: Map<Rank, Transfer[]>, rank: Rank, transfer: Transfer): void {
+  const part = parts.get(rank);
+  if (part === undefined) parts.set(rank, [transfer]);
+  else part.push(transfer);
 }
 
 /** `rounds` are those transfers of the schedule that have `rank` at one end. */
-function programOf(
-  schedule: Schedule,
-  rank: Rank,
-  rounds: readonly Round[],
-  nchannels: number,
-): Program {
-  const { collective, algorithm, nranks, chunks, root, scratch } = schedule;
+function programOf(schedule: Schedule, rank: Rank, rounds: readonly Round[]): Program {
+  const { collective, algorithm, nranks, chunks, root, scratch, custom } = schedule;
   const memory = memoryMap(schedule, rank, true);
   const steps = rounds.flatMap((round) => stepsOfRound(rank, round, memory));
+  const nchannels = steps.reduce((most, { channel }) => Math.max(most, channel + 1), 1);
   const channels = dealToChannels(fuse(steps, memory), nchannels, memory);
-  return { collective, algorithm, nranks, chunks, root, scratch, rank, channels };
+  const shape = { collective, nranks, chunks, root, scratch };
+  return { ...shape, ...(custom === undefined ? {} : { custom }), algorithm, rank, channels };
 }

@@ -2,9 +2,9 @@
  * A rank's memory as numbered chunk locations. In place and out of place differ here and nowhere
  * else: two places are the same memory exactly if they have the same location.
  */
-import { unreachable } from '../common/assert.ts';
-import { type CollectiveShape, chunksIn, inPlaceOutput } from './collective.ts';
-import type { Place, Rank } from './schedule.ts';
+import { type CollectiveShape, chunksIn, inPlaceAlias } from './collective.ts';
+import type { Step } from './program.ts';
+import type { BufferName, Place, Rank } from './schedule.ts';
 
 export interface MemoryMap {
   /** Locations in all. */
@@ -14,22 +14,18 @@ export interface MemoryMap {
 }
 
 export function memoryMap(shape: CollectiveShape, rank: Rank, inPlace: boolean): MemoryMap {
-  const inputStart = chunksIn(shape, 'output');
-  const scratchStart = inputStart + chunksIn(shape, 'input');
+  const inputStart = chunksIn(shape, rank, 'output');
+  const scratchStart = inputStart + chunksIn(shape, rank, 'input');
+  const starts: Record<BufferName, number> = {
+    output: 0,
+    input: inputStart,
+    scratch: scratchStart,
+  };
+  const alias = inPlace ? inPlaceAlias(shape, rank) : undefined;
+  if (alias !== undefined) starts[alias.part] = starts[alias.whole] + alias.chunk;
   return {
-    size: scratchStart + chunksIn(shape, 'scratch'),
-    locate({ buffer, chunk }) {
-      switch (buffer) {
-        case 'output':
-          return chunk;
-        case 'input':
-          return inPlace ? inPlaceOutput(shape, rank, chunk) : inputStart + chunk;
-        case 'scratch':
-          return scratchStart + chunk;
-        default:
-          return unreachable(buffer);
-      }
-    },
+    size: scratchStart + chunksIn(shape, rank, 'scratch'),
+    locate: ({ buffer, chunk }) => starts[buffer] + chunk,
   };
 }
 
@@ -44,4 +40,14 @@ export function overlaps(
   const aStart = memory.locate(a);
   const bStart = memory.locate(b);
   return aStart < bStart + bCount && bStart < aStart + aCount;
+}
+
+/** Whether the step copies a place to where it is: that touches nothing. */
+export function isOntoItself(memory: MemoryMap, { kind, src, dst }: Step): boolean {
+  return (
+    kind === 'copy' &&
+    src !== undefined &&
+    dst !== undefined &&
+    memory.locate(src) === memory.locate(dst)
+  );
 }

@@ -1,41 +1,38 @@
-/**
- * Draws a schedule: what each rank's output holds after every round, in place. A chunk is shown by
- * the ranks whose contribution it holds; `*` is all ranks of a reduction, `.` nothing.
- */
-import { chunksIn } from './collective.ts';
-import type { Contribution } from './contribution.ts';
+/** Draws a schedule as text: what each rank holds after every round. What a cell is: `drawing.ts`. */
+import { type DrawingOptions, type DrawnState, drawnStates, type Strip } from './drawing.ts';
 import type { Schedule } from './schedule.ts';
-import { type Holdings, traceSchedule } from './trace.ts';
 
 const COLUMN_GAP = '  ';
+/** Between the buffers of a rank. */
+const BUFFER_GAP = ' | ';
 
 /** One line for the header, one for the start, one per round; no trailing spaces. */
-export function printSchedule(schedule: Schedule): string {
-  const states: string[][][] = [];
-  for (const ranks of traceSchedule(schedule, { inPlace: true })) {
-    states.push(ranks.map((holdings) => outputCells(schedule, holdings)));
-  }
-  const cellWidth = Math.max(...states.flat(2).map((cell) => cell.length));
-  const rows = states.map((ranks, index) => [
+export function printSchedule(schedule: Schedule, options: DrawingOptions = {}): string {
+  const states = [...drawnStates(schedule, options)];
+  const lengths = states.flatMap((ranks) =>
+    ranks.flatMap((strips) => strips.flatMap(({ cells }) => cells.map(({ text }) => text.length))),
+  );
+  const cellWidth = lengths.reduce((widest, length) => Math.max(widest, length), 0);
+  const rows = states.map((state, index) => [
     index === 0 ? 'start' : `round ${index}`,
-    ...ranks.map((cells) => cells.map((cell) => cell.padEnd(cellWidth)).join(' ')),
+    ...textOf(state, cellWidth),
   ]);
-  const header = ['', ...(states[0] ?? []).map((_, rank) => `rank ${rank}`)];
+  const header = ['', ...(states[0] ?? []).map((strips, rank) => headerOf(rank, strips, options))];
   return alignColumns([header, ...rows]);
 }
 
-function outputCells(schedule: Schedule, holdings: Holdings): string[] {
-  return Array.from({ length: chunksIn(schedule, 'output') }, (_, chunk) =>
-    cellText(schedule, holdings.at({ buffer: 'output', chunk })),
-  );
+/** `rank 2`; with all buffers `rank 2 output | scratch`. */
+function headerOf(rank: number, strips: readonly Strip[], { buffers }: DrawingOptions): string {
+  if (buffers !== 'all') return `rank ${rank}`;
+  return `rank ${rank} ${strips.map(({ buffer }) => buffer).join(BUFFER_GAP)}`;
 }
 
-function cellText({ nranks, collective }: Schedule, value: Contribution | undefined): string {
-  if (value === undefined) return '.';
-  const isComplete = value.counts.every((count) => count === 1);
-  if (collective === 'allReduce' && isComplete && nranks > 1) return '*';
-  const names = [...value.counts].flatMap((count, rank) => new Array<number>(count).fill(rank));
-  return names.join(nranks > 10 ? '+' : '');
+function textOf(state: DrawnState, cellWidth: number): string[] {
+  return state.map((strips) =>
+    strips
+      .map(({ cells }) => cells.map(({ text }) => text.padEnd(cellWidth)).join(' '))
+      .join(BUFFER_GAP),
+  );
 }
 
 function alignColumns(rows: readonly (readonly string[])[]): string {

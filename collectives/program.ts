@@ -1,12 +1,15 @@
 /**
  * A program is what one rank does: channels of steps. It is lowered from a `Schedule` or read from
- * MSCCL XML, whose step types it mirrors (RCCL `msccl_struct.h`, `msccl_kernel_impl.h`).
+ * MSCCL XML, whose step types it mirrors (RCCL `msccl_struct.h`, `msccl_kernel_impl.h`) and whose
+ * thread blocks are its channels.
  *
  * Meaning
  * - The steps of one channel take effect as if in order. An executor may overlap steps that touch no
  *   common place. Steps of different channels are ordered only by `depends`; what a step depends on
  *   comes before the later steps of its channel too, so whoever overlaps steps keeps that.
- * - Messages of one connection (source rank, destination rank, channel) are first in, first out.
+ * - To depend on a step is to wait for it and for all steps before it in its channel.
+ * - Messages of one connection (source rank, destination rank, lane) are first in, first out. At each
+ *   end, one channel alone has to do with a connection.
  * - A step of `count` chunks works on `count` consecutive chunks at every place it names. It may be
  *   cut into slices; slice s of a step works on the s-th part of its elements at every place.
  */
@@ -33,7 +36,7 @@ export type StepKind =
   /** [rrcs] dst = m (+) src, and sends it. */
   | 'recvReduceCopySend';
 
-/** Another step of the same rank, which must have finished (slice by slice, if sizes agree). */
+/** A step of another channel of the same rank: it, and those before it there, must have finished. */
 export interface StepRef {
   readonly channel: number;
   readonly step: number;
@@ -64,12 +67,19 @@ export interface Step {
 
 export interface Channel {
   readonly id: number;
+  /**
+   * Which of the connections between two ranks its messages use [chan]: those of channel 3 of one rank
+   * meet channel 5 of another if both have the same lane. A lowered program's lanes are its channels.
+   */
+  readonly lane: number;
   readonly steps: readonly Step[];
 }
 
 export interface Program extends CollectiveShape {
   readonly algorithm: string;
   readonly rank: Rank;
+  /** Out of place, its input serves as scratch. Only programs from elsewhere (MSCCL XML) may do so. */
+  readonly overwritesInput?: true;
   /** `channels[i].id === i`. */
   readonly channels: readonly Channel[];
 }

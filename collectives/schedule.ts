@@ -8,10 +8,11 @@
  * None of the four knows any algorithm.
  */
 import type { CollectiveShape } from './collective.ts';
+import type { Topology } from './topology.ts';
 
 export type Rank = number;
 
-/** `input` is never written out of place; in place it aliases `output` (see `collective.ts`). */
+/** `input` is not written out of place; in place one of it and `output` lies in the other (`collective.ts`). */
 export type BufferName = 'input' | 'output' | 'scratch';
 
 /** First chunk of a run of consecutive chunks in one of a rank's buffers. */
@@ -49,8 +50,9 @@ export interface Schedule extends CollectiveShape {
   /**
    * The rounds, made anew on every call so that large schedules need not be stored. Rounds are
    * meaning, not barriers: nobody waits for all ranks between them.
+   * With `rank`, transfers that do not have it at one end may be left out.
    */
-  rounds(): Iterable<Round>;
+  rounds(rank?: Rank): Iterable<Round>;
 }
 
 /** What every builder of `algorithms/` takes. */
@@ -58,6 +60,17 @@ export interface ScheduleOptions {
   readonly nranks: number;
   /** Root of a rooted collective; 0 if absent, and ignored by the others. */
   readonly root?: Rank;
-  /** Chunks of one contribution (see `CollectiveShape`); each builder has its default. */
+  /** Chunks of one block (see `CollectiveShape`); each builder has its default. */
   readonly chunks?: number;
+  /**
+   * Where the buffers of the call lie; `outOfPlace` if absent. Only collectives that put different data
+   * where their input is (`allToAll`, `sendRecv`) need to know; other schedules hold for both.
+   */
+  readonly placement?: 'inPlace' | 'outOfPlace';
+  /** Who sits in which box; every rank in its own if absent. Its ranks are `nranks`. */
+  readonly topology?: Topology;
+  /** Algorithm inside the boxes, for the two-level ones. */
+  readonly inside?: string;
+  /** Algorithm across the boxes, for the two-level ones. */
+  readonly across?: string;
 }

@@ -1,74 +1,25 @@
-/** The one list of algorithms. Tests, tuner, bench, command-line help and docs go through it. */
+/** Looks up the one list of algorithms. Tests, tuner, bench, command-line help and docs go through it. */
 import { HlsimError } from '../common/errors.ts';
-import { binomialTreeBroadcast } from './algorithms/binomial-tree.ts';
-import { recursiveDoublingAllReduce } from './algorithms/recursive-doubling.ts';
-import { ringAllGather, ringAllReduce } from './algorithms/ring.ts';
+import type { AlgorithmOptions, AlgorithmRow } from './algorithm-row.ts';
+import { ALGORITHMS } from './algorithms.ts';
+import { onChannels } from './channels.ts';
 import { COLLECTIVES, type CollectiveName } from './collective.ts';
 import type { Rank, Schedule, ScheduleOptions } from './schedule.ts';
 import { ranksIn, type Topology } from './topology.ts';
 
-/** Something that a call must satisfy. */
-export interface Restriction {
-  /** Completes "ring allReduce needs ...". */
-  readonly needs: string;
-  readonly holds: (options: ScheduleOptions) => boolean;
-}
-
-export interface AlgorithmRow {
-  /** Unique within a collective. */
-  readonly name: string;
-  readonly collectives: readonly CollectiveName[];
-  readonly restrictions: readonly Restriction[];
-  readonly build: (options: ScheduleOptions) => Schedule;
-  /** One sentence for help texts. */
-  readonly summary: string;
-}
-
-export const ALGORITHMS: readonly AlgorithmRow[] = [
-  {
-    name: 'ring',
-    collectives: ['allReduce'],
-    restrictions: [
-      {
-        needs: 'a number of chunks that is a multiple of the number of ranks',
-        holds: ({ nranks, chunks = nranks }) => chunks % nranks === 0,
-      },
-    ],
-    build: ringAllReduce,
-    summary: 'Reduce-scatter, then all-gather, around a ring: fewest bytes, most rounds',
-  },
-  {
-    name: 'recursiveDoubling',
-    collectives: ['allReduce'],
-    restrictions: [],
-    build: recursiveDoublingAllReduce,
-    summary: 'Partners at distance 1, 2, 4, ... exchange whole vectors: fewest rounds, most bytes',
-  },
-  {
-    name: 'ring',
-    collectives: ['allGather'],
-    restrictions: [],
-    build: ringAllGather,
-    summary: 'Every contribution goes once around a ring: fewest bytes, most rounds',
-  },
-  {
-    name: 'binomialTree',
-    collectives: ['broadcast'],
-    restrictions: [],
-    build: binomialTreeBroadcast,
-    summary: 'The ranks that have the vector double from round to round',
-  },
-];
-
 export interface BuildRequest {
   readonly collective: CollectiveName;
-  /** `name` of a row. */
+  /** `name` of a row; a two-level one may name its parts: `hierarchical(direct,ring)`. */
   readonly algorithm: string;
   readonly topology: Topology;
   /** Root of a rooted collective; 0 if absent. */
   readonly root?: Rank;
-  /** Chunks of one contribution; the algorithm's own choice if absent. */
+  /** Chunks of one block; the algorithm's own choice if absent. */
   readonly chunks?: number;
+  /** Copies of the algorithm that run side by side, each on its part of the data; 1 if absent. */
+  readonly channels?: number;
+  /** `outOfPlace` if absent. */
+  readonly placement?: ScheduleOptions['placement'];
 }
 
 /** Names of the algorithms that do `collective`. */
@@ -78,24 +29,24 @@ export function algorithmsFor(collective: CollectiveName): string[] {
 
 /** Throws `HLSIM_USAGE` for a name, root or number of chunks that there is no schedule for. */
 export function buildSchedule(request: BuildRequest): Schedule {
-  const { collective, algorithm, topology, root = 0, chunks } = request;
+  const { collective, algorithm, topology, channels = 1, chunks } = request;
   const row = rowFor(collective, algorithm);
-  const nranks = ranksIn(topology);
-  expectInteger('ranks', nranks, 1);
-  expectInteger('root', root, 0, nranks - 1);
-  if (chunks !== undefined) expectInteger('chunks', chunks, 1);
-  const options: ScheduleOptions = { nranks, root, ...(chunks === undefined ? {} : { chunks }) };
+  expectInteger('channels', channels, 1);
+  const options = optionsOf(request);
   const broken = row.restrictions.find(({ holds }) => !holds(options));
-  if (broken === undefined) return row.build(options);
+  if (broken === undefined) return onChannels(row.build(options), channels);
+  const nranks = ranksIn(topology);
   throw new HlsimError(
     'HLSIM_USAGE',
-    `Expected ${broken.needs} for ${algorithm} ${collective} but found ${nranks} ranks and ` +
-      `${chunks ?? 'default'} chunks: change it or use one of ${algorithmsFor(collective).join(', ')}`,
+    `Expected ${broken.needs} for ${algorithm} ${collective} but found ${nranks} ranks in ` +
+      `${topology.boxes} boxes and ${chunks ?? 'default'} chunks: change it or use one of ` +
+      algorithmsFor(collective).join(', '),
     { fields: { collective, algorithm, nranks, chunks } },
   );
 }
 
-function rowFor(collective: CollectiveName, algorithm: string): AlgorithmRow {
+/** The row of an algorithm, by its name without the parts. Throws `HLSIM_USAGE` if there is none. */
+export function rowFor(collective: CollectiveName, algorithm: string): AlgorithmRow {
   if (!COLLECTIVES.includes(collective)) {
     throw new HlsimError(
       'HLSIM_USAGE',
@@ -103,8 +54,9 @@ function rowFor(collective: CollectiveName, algorithm: string): AlgorithmRow {
       { fields: { collective } },
     );
   }
+  const { name } = partsOf(algorithm);
   const row = ALGORITHMS.find(
-    ({ name, collectives }) => name === algorithm && collectives.includes(collective),
+    (candidate) => candidate.name === name && candidate.collectives.includes(collective),
   );
   if (row !== undefined) return row;
   throw new HlsimError(
@@ -113,6 +65,38 @@ function rowFor(collective: CollectiveName, algorithm: string): AlgorithmRow {
       `use one of ${algorithmsFor(collective).join(', ')}`,
     { fields: { collective, algorithm } },
   );
+}
+
+/** What a row is asked with. Throws `HLSIM_USAGE` for numbers out of range. */
+export function optionsOf(request: BuildRequest): AlgorithmOptions {
+  const { collective, algorithm, topology, root = 0, chunks, placement } = request;
+  const nranks = ranksIn(topology);
+  expectInteger('ranks', nranks, 1);
+  expectInteger('root', root, 0, nranks - 1);
+  if (chunks !== undefined) expectInteger('chunks', chunks, 1);
+  const { inside, across } = partsOf(algorithm);
+  return {
+    collective,
+    nranks,
+    root,
+    topology,
+    ...(chunks === undefined ? {} : { chunks }),
+    ...(placement === undefined ? {} : { placement }),
+    ...(inside === undefined ? {} : { inside }),
+    ...(across === undefined ? {} : { across }),
+  };
+}
+
+interface AlgorithmParts {
+  readonly name: string;
+  readonly inside?: string | undefined;
+  readonly across?: string | undefined;
+}
+
+/** `hierarchical(direct,ring)` in its parts; any other text is a name. */
+function partsOf(algorithm: string): AlgorithmParts {
+  const [, name, inside, across] = /^(\w+)\((\w+),(\w+)\)$/.exec(algorithm) ?? [];
+  return name === undefined ? { name: algorithm } : { name, inside, across };
 }
 
 function expectInteger(

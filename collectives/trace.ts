@@ -45,7 +45,7 @@ export function* traceSchedule(
 function initialState(schedule: Schedule, rank: Rank, inPlace: boolean): RankState {
   const memory = memoryMap(schedule, rank, inPlace);
   const cells: (Contribution | undefined)[] = Array.from({ length: memory.size });
-  for (let chunk = 0; chunk < chunksIn(schedule, 'input'); chunk++) {
+  for (let chunk = 0; chunk < chunksIn(schedule, rank, 'input'); chunk++) {
     cells[memory.locate({ buffer: 'input', chunk })] = initialContribution(schedule, rank, chunk);
   }
   return { rank, memory, cells, at: (place) => cells[memory.locate(place)] };

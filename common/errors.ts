@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   HLSIM_JOB_FAILED: 'A rank of the job ended with a non-zero exit code',
   HLSIM_JOB_CANCELLED: 'The job was cancelled before it ended',
   HLSIM_PROGRAM_UNREADABLE: 'A program, schedule or data file cannot be read',
+  HLSIM_SCHEDULE_REFUTED: 'A schedule does not do what its collective promises',
   HLSIM_RENDEZVOUS: 'The ranks of a communicator could not agree',
   HLSIM_TIMEOUT: 'A bounded wait ran out',
   HLSIM_INTERNAL: 'hlsim itself failed; please report it',

@@ -6,6 +6,7 @@ import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS } from '../coordinator/hlcp
 import { HOST_LOST_GRACE_MS, JOB_STOP_GRACE_MS } from '../coordinator/job.ts';
 import { RENDEZVOUS_TIMEOUT_MS } from '../coordinator/rendezvous.ts';
 import { COLLECTIVE_TIMEOUT_MS, VERDICT_MS } from '../node/hccl/communicator.ts';
+import { SPLIT_TIMEOUT_MS } from '../node/hccl/split.ts';
 import { REDIAL_MS } from '../node/transport/transport.ts';
 import { MAY_IMPORT } from './tidy/rules.ts';
 import { projectPaths, TOP } from './tidy/source-files.ts';
@@ -23,7 +24,9 @@ const documents = projectPaths()
   .filter((path) => path.endsWith('.md'))
   .map(readDocument);
 const architecture = readDocument('docs/ARCHITECTURE.md');
-const decisions = documents.filter(({ path }) => path.startsWith('docs/decisions/'));
+const decisions = documents
+  .filter(({ path }) => path.startsWith('docs/decisions/'))
+  .sort((a, b) => a.path.localeCompare(b.path));
 
 function readDocument(path: string): Document {
   const text = readFileSync(join(TOP, path), 'utf8');
@@ -123,6 +126,7 @@ describe('docs/ARCHITECTURE.md', () => {
       REDIAL_MS,
       RENDEZVOUS_TIMEOUT_MS,
       VERDICT_MS,
+      SPLIT_TIMEOUT_MS,
     };
     const shown = [...architecture.text.matchAll(/`([A-Z_]+)` \((\d+) ms\)/g)].map(
       ([, name = '', value]) => [name, Number(value)],

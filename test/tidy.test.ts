@@ -14,6 +14,7 @@ import {
   MAY_IMPORT,
   PACKAGES,
   PURE_FOLDERS,
+  PURE_PACKAGES,
   SOFT_EXCESS,
 } from './tidy/rules.ts';
 import {
@@ -89,13 +90,13 @@ describe('imports', () => {
     expect(wrong.map(sentence)).toEqual([]);
   });
 
-  it('a package is imported only where it is at home, and a pure folder imports none', () => {
+  it('a package is imported only where it is at home; a pure folder has no module of the runtime', () => {
     const wrong = imports.filter(({ from, specifier }) => {
       if (specifier.startsWith('.')) return false;
       const folder = folderOf(from.path) ?? '';
-      if (PURE_FOLDERS.includes(folder)) return true;
-      if (specifier.startsWith('node:')) return false;
+      if (specifier.startsWith('node:')) return PURE_FOLDERS.includes(folder);
       const homes = PACKAGES[packageOf(specifier)] ?? [];
+      if (PURE_FOLDERS.includes(folder) && !PURE_PACKAGES.includes(specifier)) return true;
       return !homes.some((home) => folder === home || folder.startsWith(`${home}/`));
     });
     expect(wrong.map(sentence)).toEqual([]);

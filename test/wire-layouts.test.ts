@@ -22,16 +22,18 @@ import {
   CONTROL_TAG,
   type ControlMessage,
   dataImmediate,
-  encodeControl,
+  writeControl,
 } from '../node/hccl/control-message.ts';
 import { hcclFloat32, hcclSum } from '../node/hccl/hccl.ts';
 import {
-  CHANNELS_MAX,
+  KEPT_LANES,
+  LANES_MAX,
   SLICE_BYTES_MAX,
   SLICE_BYTES_MIN,
   SLOT_POOL_BYTES_MAX,
   SLOTS_PER_LANE,
 } from '../node/hccl/lanes.ts';
+import { ALGORITHM_BYTES_MAX } from '../node/hccl/operation-call.ts';
 import { encodeOperands, executeAtomic } from '../node/verbs/atomic.ts';
 import {
   CM_DEADLINE_MS,
@@ -110,14 +112,35 @@ const HEADER: ControlMessage = {
   call: {
     collective: 'broadcast',
     count: 2 ** 40 + 1,
+    countsDigest: 2 ** 52 + 7,
     dataType: hcclFloat32,
     reduceOp: hcclSum,
     root: 5,
     algorithm: 'binomialTree',
+    channels: 0x0102,
+    chunks: 0x0304_0506,
+    sliceBytes: 0x0708_090a,
   },
-  output: { address: 2 ** 44 + 3, key: 0x1234_5678_9abcn, length: 2 ** 33 + 4 },
+  sends: 2 ** 41 + 1,
+  expects: 2 ** 42 + 1,
+  regions: {
+    input: { address: 2 ** 43 + 1, key: 0x1234_5678n, length: 2 ** 31 + 1 },
+    output: { address: 2 ** 44 + 3, key: 0x1234_5678_9abcn, length: 2 ** 33 + 4 },
+    scratch: { address: 2 ** 45 + 5, key: 0x1234_5679n, length: 2 ** 32 + 1 },
+    slots: { address: 2 ** 46 + 7, key: 0x1234_567an, length: 2 ** 32 + 2 },
+  },
   granted: [17, 0x0a0b_0c0d],
 };
+
+/** `allReduce` as the document writes it: `all-reduce`. */
+function textOf(collective: string): string {
+  return collective.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function encodeControl(message: ControlMessage): Uint8Array {
+  const bytes = new Uint8Array(CONTROL_BYTES_MAX);
+  return bytes.slice(0, writeControl(message, new DataView(bytes.buffer)));
+}
 
 describe('docs/wire-protocol.md, payload of atomics', () => {
   const wr = { wr_id: 0, sg_list: [], compare_add: 2n ** 63n + 1n, swap: 7n };
@@ -196,22 +219,37 @@ describe('docs/wire-protocol.md, above the link', () => {
       sequence: 0x0102_0304,
       root: 5,
       count: 2 ** 40 + 1,
-      address: 2 ** 44 + 3,
-      key: 0x1234_5678_9abcn,
-      length: 2 ** 33 + 4,
+      countsDigest: 2 ** 52 + 7,
+      sends: 2 ** 41 + 1,
+      expects: 2 ** 42 + 1,
       nameBytes: 12,
-      channels: 2,
+      channels: 0x0102,
+      lanes: 2,
+      chunks: 0x0304_0506,
+      sliceBytes: 0x0708_090a,
+      inputAddress: 2 ** 43 + 1,
+      inputKey: 0x1234_5678n,
+      inputLength: 2 ** 31 + 1,
+      outputAddress: 2 ** 44 + 3,
+      outputKey: 0x1234_5678_9abcn,
+      outputLength: 2 ** 33 + 4,
+      scratchAddress: 2 ** 45 + 5,
+      scratchKey: 0x1234_5679n,
+      scratchLength: 2 ** 32 + 1,
+      slotsAddress: 2 ** 46 + 7,
+      slotsKey: 0x1234_567an,
+      slotsLength: 2 ** 32 + 2,
       algorithm: 'binomialTree',
       granted: [17, 0x0a0b_0c0d],
     });
-    expect(COLLECTIVES).toEqual(['allReduce', 'allGather', 'broadcast']);
-    expect(section('HEADER')).toContain('0 all-reduce, 1 all-gather, 2 broadcast');
+    const numbers = COLLECTIVES.map((name, number) => `${number} ${textOf(name)}`);
+    expect(section('HEADER').replace(/\s+/g, ' ')).toContain(`${numbers.join(', ')}, 255 custom`);
   });
 
   it('HELLO of a rank, CREDIT and BYE', () => {
     const hello = encodeControl({ kind: 'HELLO' });
     expect(readByTable('HELLO of a rank', hello)).toEqual({ kind: 1 });
-    const numbers = { channel: 1, sequence: 70_000, granted: 80_000, slotsReleased: 90_000 };
+    const numbers = { lane: 1, sequence: 70_000, granted: 80_000, slotsReleased: 90_000 };
     const credit = encodeControl({ kind: 'CREDIT', ...numbers });
     expect(readByTable('CREDIT', credit)).toEqual({ kind: 3, ...numbers });
     const bye = encodeControl({ kind: 'BYE', lastSequence: 100_000 });
@@ -223,7 +261,7 @@ describe('docs/wire-protocol.md, above the link', () => {
     const kinds = [HEADER, { kind: 'HELLO' }, { kind: 'BYE', lastSequence: 0 }] as const;
     const credit = {
       kind: 'CREDIT',
-      channel: 0,
+      lane: 0,
       sequence: 1,
       granted: 0,
       slotsReleased: 0,
@@ -241,7 +279,7 @@ describe('docs/wire-protocol.md, above the link', () => {
       name,
       (data >>> Number(low)) & (2 ** (Number(high) - Number(low) + 1) - 1),
     ]);
-    expect(Object.fromEntries(fields)).toEqual({ channel: 1, sequence: 0x34_5678 });
+    expect(Object.fromEntries(fields)).toEqual({ lane: 1, sequence: 0x34_5678 });
   });
 
   it.each([
@@ -262,7 +300,9 @@ describe('docs/wire-protocol.md, above the link', () => {
     `${RECV_DEPTH} receives (\`RECV_DEPTH\`)`,
     `tag ${CONTROL_TAG} (\`CONTROL_TAG\`)`,
     `${CONTROL_BYTES_MAX} bytes\n(\`CONTROL_BYTES_MAX\`)`,
-    `below ${CHANNELS_MAX} (\`CHANNELS_MAX\`)`,
+    `below ${LANES_MAX} (\`LANES_MAX\`)`,
+    `lanes below ${KEPT_LANES} (\`KEPT_LANES\`)`,
+    `at most ${ALGORITHM_BYTES_MAX} bytes (\`ALGORITHM_BYTES_MAX\`)`,
     `${SLOTS_PER_LANE} slots (\`SLOTS_PER_LANE\`)`,
     `${SLOT_POOL_BYTES_MAX / MiB} MiB (\`SLOT_POOL_BYTES_MAX\`)`,
     `at least ${SLICE_BYTES_MIN / KiB} KiB and at most ${SLICE_BYTES_MAX / KiB} KiB`,

@@ -1,119 +1,36 @@
 /** `hlsim bench`: nccl-tests' sweeps, flags and table. */
 import { Argument, Command } from 'commander';
-import type { BenchOptions } from '../../bench/options.ts';
+import { compareDigests } from '../../bench/digests.ts';
 import { benchJson } from '../../bench/render.ts';
-import { algorithmsFor } from '../../collectives/table.ts';
-import { checkSweep, runSweep } from '../bench-run.ts';
-import { withCluster } from '../cluster-session.ts';
-import { clusterFlags, jsonFileFlag } from '../common-flags.ts';
+import { COLLECTIVE_WORDS } from '../../collectives/names.ts';
+import { HlsimError } from '../../common/errors.ts';
+import { type BenchFlagValues, benchFlags } from '../bench-flags.ts';
+import { type BenchRun, checkSweep, runSweep } from '../bench-run.ts';
+import { type Sweep, sweepOf } from '../bench-sweep.ts';
+import { checkClusterFlags, withCluster } from '../cluster-session.ts';
 import type { CommandContext } from '../context.ts';
-import {
-  addFlags,
-  type FlagValues,
-  optional,
-  readFlags,
-  usageError,
-  withDefault,
-} from '../flags.ts';
+import { addFlags, readFlags } from '../flags.ts';
 import { openJsonFile } from '../json-file.ts';
 import { hlsimVersion } from '../package-files.ts';
-import { integer, oneOf, size, text } from '../readers.ts';
-
-const COLLECTIVES = ['all_reduce', 'all_gather'] as const;
-/** nccl-tests' names, and ours. */
-const COLLECTIVE_OF = { all_reduce: 'allReduce', all_gather: 'allGather' } as const;
-/** nccl-tests' default step when neither -i nor -f is given. */
-const STEP_BYTES_DEFAULT = 1024 * 1024;
-
-const benchFlags = {
-  minBytes: withDefault('32M', {
-    name: 'minbytes',
-    short: 'b',
-    value: '<size>',
-    description: 'smallest size',
-    reader: size(1),
-  }),
-  maxBytes: withDefault('32M', {
-    name: 'maxbytes',
-    short: 'e',
-    value: '<size>',
-    description: 'largest size',
-    reader: size(1),
-  }),
-  stepBytes: optional({
-    name: 'stepbytes',
-    short: 'i',
-    value: '<size>',
-    description: 'add this from size to size (1M if -f is not given either)',
-    reader: size(1),
-  }),
-  stepFactor: optional({
-    name: 'stepfactor',
-    short: 'f',
-    value: '<n>',
-    description: 'multiply by this from size to size',
-    reader: integer(2, 1024),
-  }),
-  iterations: withDefault('20', {
-    name: 'iters',
-    short: 'n',
-    value: '<n>',
-    description: 'timed iterations of each size',
-    reader: integer(1, 1_000_000),
-  }),
-  warmupIterations: withDefault('1', {
-    name: 'warmup_iters',
-    short: 'w',
-    value: '<n>',
-    description: 'iterations before those, not timed',
-    reader: integer(0, 1_000_000),
-  }),
-  dataType: withDefault('float', {
-    name: 'datatype',
-    short: 'd',
-    value: '<type>',
-    description: 'element type',
-    reader: oneOf(['float']),
-  }),
-  reduceOp: withDefault('sum', {
-    name: 'op',
-    short: 'o',
-    value: '<op>',
-    description: 'reduction',
-    reader: oneOf(['sum']),
-  }),
-  check: withDefault('1', {
-    name: 'check',
-    short: 'c',
-    value: '<0|1>',
-    description: 'compare every element of every result',
-    reader: oneOf(['0', '1']),
-  }),
-  algorithm: optional({
-    name: 'algorithm',
-    value: '<name>',
-    description: 'use this algorithm instead of the one picked for each size',
-    reader: text('the name of an algorithm'),
-  }),
-  json: jsonFileFlag,
-  ...clusterFlags,
-} as const;
-
-type BenchFlagValues = FlagValues<typeof benchFlags>;
 
 export function benchCommand(context: CommandContext): Command {
+  const words = Object.keys(COLLECTIVE_WORDS).join(', ');
   const command = new Command('bench')
     .description('Measure a collective over a range of sizes (wall clock of this machine)')
-    .addArgument(new Argument('<collective>', COLLECTIVES.join(' or ')));
+    .addArgument(new Argument('<collective>', words));
   addFlags(command, benchFlags).addHelpText(
     'after',
     `
 Examples:
   hlsim bench all_reduce --hosts 4 -b 8 -e 64M -f 8
   hlsim bench all_gather --hosts 2 --devices 2 -b 1M -e 16M -i 1M -n 5 --json gather.json
+  hlsim bench reduce_scatter --hosts 4 -b 1K -e 1M -f 4 -d all -o avg --algorithm recursiveHalving
+  hlsim bench all_reduce --hosts 8 --schedule my.xml -b 1M -e 16M -f 2
+  hlsim bench all_reduce --hosts 4 -b 1M -e 1M --bitwise 100
   hlsim bench all_reduce --coordinator ws://127.0.0.1:7700 -b 8 -e 1M -f 2
 
-Sizes are binary: K = 1024. The exit code is 1 if any element is wrong.`,
+Sizes are binary: K = 1024. The exit code is 1 if any element is wrong, or any bit differs.
+hlsim show, verify and cost say more about an algorithm or a schedule file.`,
   );
   return command.action(async (collective: string) => {
     context.exitCode = await bench(collective, readFlags(command, benchFlags), context);
@@ -125,61 +42,50 @@ async function bench(
   flags: BenchFlagValues,
   context: CommandContext,
 ): Promise<number> {
-  const options = benchOptions(collective, flags);
+  checkClusterFlags(flags);
+  const sweep = await sweepOf(collective, flags);
   const file = flags.json === undefined ? undefined : openJsonFile(flags.json);
   const startTime = new Date(context.scheduler.clock.unixMs());
-  const job = { hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout };
-  await withCluster(flags, context, async (client) => {
-    const sweep = await runSweep(client, options, job, context);
-    const endTime = new Date(context.scheduler.clock.unixMs());
-    const run = {
-      devices: sweep.devices,
-      args: context.argv,
-      startTime,
-      endTime,
-      version: hlsimVersion(),
-    };
-    file?.write(benchJson(sweep.results, run));
-    checkSweep(sweep, options);
-  });
+  const runs = await launches(sweep, flags, context);
+  const endTime = new Date(context.scheduler.clock.unixMs());
+  const [first] = runs;
+  if (first === undefined) return 0;
+  const run = { devices: first.devices, args: context.argv, startTime, endTime };
+  const json = benchJson(first.results, { ...run, version: hlsimVersion() });
+  const comparison = flags.bitwise === undefined ? undefined : compareDigests(runs.map(rowsOf));
+  file?.write({ ...json, ...(comparison === undefined ? {} : { bitwise: comparison }) });
+  for (const one of runs) checkSweep(one, sweep.options);
+  if (comparison === undefined) return 0;
+  if (comparison.differing.length > 0) {
+    throw new HlsimError(
+      'HLSIM_JOB_FAILED',
+      `Expected the same bits from ${comparison.launches} launches but found others in ${comparison.differing.join('; ')}`,
+      { fields: { ...comparison } },
+    );
+  }
+  context.terminal.result(
+    `# Bitwise: ${comparison.results} results were the same to the bit in ${comparison.launches} launches`,
+  );
   return 0;
 }
 
-/** The wrong combinations, which no single flag can see. */
-function benchOptions(collective: string, flags: BenchFlagValues): BenchOptions {
-  const known = COLLECTIVES.find((name) => name === collective);
-  if (known === undefined) {
-    throw usageError(
-      `Expected the collective to be one of ${COLLECTIVES.join(', ')} but found ${JSON.stringify(collective)}`,
-    );
+/** One run, or as many as are to be compared, each on a cluster of its own unless one is named. */
+async function launches(
+  { options, environment }: Sweep,
+  flags: BenchFlagValues,
+  context: CommandContext,
+): Promise<readonly BenchRun[]> {
+  const runs: BenchRun[] = [];
+  const job = { hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout, environment };
+  for (let launch = 0; launch < (flags.bitwise ?? 1); launch++) {
+    await withCluster(flags, context, async (client) => {
+      runs.push(await runSweep(client, options, job, context, launch === 0 ? 'table' : 'quiet'));
+    });
+    if (launch > 0) context.terminal.progress(`launch ${launch + 1} of ${flags.bitwise}`);
   }
-  const { minBytes, maxBytes, stepBytes, stepFactor, algorithm } = flags;
-  const algorithms = algorithmsFor(COLLECTIVE_OF[known]);
-  if (algorithm !== undefined && !algorithms.includes(algorithm)) {
-    throw usageError(
-      `Expected --algorithm to be one of ${algorithms.join(', ')} but found ${JSON.stringify(algorithm)}`,
-    );
-  }
-  if (minBytes > maxBytes) {
-    throw usageError(
-      `Expected -e, --maxbytes to be at least -b, --minbytes ${minBytes} but found ${maxBytes}`,
-    );
-  }
-  if (stepBytes !== undefined && stepFactor !== undefined) {
-    throw usageError('Expected either -i, --stepbytes or -f, --stepfactor but found both');
-  }
-  const step =
-    stepFactor === undefined ? { stepBytes: stepBytes ?? STEP_BYTES_DEFAULT } : { stepFactor };
-  return {
-    collective: known,
-    minBytes,
-    maxBytes,
-    ...step,
-    iterations: flags.iterations,
-    warmupIterations: flags.warmupIterations,
-    dataType: flags.dataType,
-    reduceOp: flags.reduceOp,
-    check: flags.check === '1',
-    ...(algorithm === undefined ? {} : { algorithm }),
-  };
+  return runs;
+}
+
+function rowsOf({ results }: BenchRun): BenchRun['results']['rows'] {
+  return results.rows;
 }

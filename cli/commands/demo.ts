@@ -36,9 +36,13 @@ const SWEEP = {
   stepFactor: 8,
   iterations: 5,
   warmupIterations: 1,
-  dataType: 'float',
-  reduceOp: 'sum',
+  dataTypes: ['float'],
+  reduceOps: ['sum'],
+  root: 0,
   check: true,
+  digest: false,
+  countMultiple: 1,
+  places: ['outOfPlace', 'inPlace'],
 } as const;
 
 export function demoCommand(context: CommandContext): Command {
@@ -73,7 +77,7 @@ async function demo(flags: FlagValues<typeof demoFlags>, context: CommandContext
     }
     for (const collective of ['all_reduce', 'all_gather'] as const) {
       terminal.result('');
-      const options: BenchOptions = { collective, ...SWEEP };
+      const options: BenchOptions = { ...SWEEP, collective, places: [...SWEEP.places] };
       checkSweep(await runSweep(client, options, job, context), options);
     }
   });

@@ -26,13 +26,29 @@
  */
 import { assert } from '../../common/assert.ts';
 import { modulo, ranksOf } from '../../common/math.ts';
-import type { Place, Round, Schedule, ScheduleOptions } from '../schedule.ts';
-import { localCopy } from './local-copy.ts';
+import type { CollectiveName } from '../collective.ts';
+import type { Round, Schedule, ScheduleOptions } from '../schedule.ts';
+import {
+  blocksOf,
+  everybody,
+  type GatheredBlocks,
+  type Group,
+  localMoves,
+  moveBlock,
+  type ReducedBlocks,
+  shiftedMoves,
+  type Where,
+} from './group.ts';
 
 /** `chunks` (default `nranks`) is a multiple of `nranks`; a block is that many chunks per rank. */
 export function ringAllReduce({ nranks, chunks = nranks }: ScheduleOptions): Schedule {
   assert(chunks % nranks === 0, `Expected a multiple of ${nranks} chunks but found ${chunks}`);
-  const blockChunks = chunks / nranks;
+  const block = chunks / nranks;
+  // Rank r sends block r first, and so it is block r + 1 that it finishes.
+  const from = (buffer: 'input' | 'output'): Where => {
+    return (_, member) => ({ buffer, chunk: modulo(member + 1, nranks) * block });
+  };
+  const [own, result] = [from('input'), from('output')];
   return {
     collective: 'allReduce',
     algorithm: 'ring',
@@ -40,10 +56,10 @@ export function ringAllReduce({ nranks, chunks = nranks }: ScheduleOptions): Sch
     chunks,
     root: 0,
     scratch: [],
-    *rounds() {
-      if (nranks === 1) yield [localCopy(0, chunks)];
-      yield* reduceScatter(nranks, blockChunks);
-      yield* walkFinishedBlocks(nranks, blockChunks);
+    *rounds(rank) {
+      const group = everybody(nranks, rank);
+      yield* ringReduceScatterPhase(group, { chunks: block, own, partial: result, result });
+      yield* ringAllGatherPhase(group, { chunks: block, own: result, gathered: result });
     },
   };
 }
@@ -64,66 +80,98 @@ export function ringAllReduce({ nranks, chunks = nranks }: ScheduleOptions): Sch
  * Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH",
  * Int. J. High Perform. Comput. Appl. 19 (2005).
  */
-export function ringAllGather({ nranks, chunks = 1 }: ScheduleOptions): Schedule {
+export function ringAllGather(
+  options: ScheduleOptions & { readonly collective?: CollectiveName },
+): Schedule {
+  const { collective = 'allGather', nranks, chunks = 1 } = options;
+  const own: Where = () => ({ buffer: 'input', chunk: 0 });
+  const gathered = blocksOf('output', chunks);
   return {
-    collective: 'allGather',
+    collective,
     algorithm: 'ring',
     nranks,
     chunks,
     root: 0,
     scratch: [],
-    *rounds() {
-      const own = ranksOf(nranks).map((rank) => localCopy(rank, chunks, rank * chunks));
-      if (nranks === 1) yield own;
-      for (let step = 0; step < nranks - 1; step++) {
-        const moves = passOn(nranks, chunks, (rank) => rank - step, step === 0 ? 'own' : 'output');
-        yield step === 0 ? [...own, ...moves] : moves;
-      }
-    },
+    rounds: (rank) => ringAllGatherPhase(everybody(nranks, rank), { chunks, own, gathered }),
   };
 }
 
-/** Afterwards rank `r` holds block `r + 1 (mod nranks)`, reduced over all ranks. */
-function* reduceScatter(nranks: number, blockChunks: number): Generator<Round> {
-  for (let step = 0; step < nranks - 1; step++) {
-    yield ranksOf(nranks).map((rank) => {
-      const chunk = modulo(rank - step, nranks) * blockChunks;
-      return {
-        src: rank,
-        dst: modulo(rank + 1, nranks),
-        from: { buffer: step === 0 ? 'input' : 'output', chunk },
-        operand: { buffer: 'input', chunk },
-        to: { buffer: 'output', chunk },
-        count: blockChunks,
-        effect: 'reduce',
-      };
+/**
+ * Ring reduce-scatter: every block goes once around the ring, and ends where it belongs.
+ *
+ * Rank r sends block r - 1 first. A partial sum only passes through a rank, which adds its contribution
+ * to it. Outputs of four ranks, in place:
+ *
+ *            rank 0  rank 1  rank 2  rank 3
+ *   start    0       1       2       3
+ *   round 1  0       1       2       3
+ *   round 2  0       1       2       3
+ *   round 3  0123    0123    0123    0123
+ *
+ * Cost:   (p-1)·α + (p-1)/p·n·β + (p-1)/p·n·γ, where n is a rank's whole input
+ * Good:   large messages, any number of ranks, uneven blocks.
+ * Bad:    small messages: latency grows with p.
+ *
+ * Patarasuk and Yuan 2009.
+ */
+export function ringReduceScatter(
+  options: ScheduleOptions & { readonly collective?: CollectiveName },
+): Schedule {
+  const { collective = 'reduceScatter', nranks, chunks = 1 } = options;
+  return {
+    collective,
+    algorithm: 'ring',
+    nranks,
+    chunks,
+    root: 0,
+    scratch: ranksOf(nranks * chunks),
+    rounds: (rank) => ringReduceScatterPhase(everybody(nranks, rank), reduceScatterBlocks(chunks)),
+  };
+}
+
+/** The blocks of the collective: partial sums lie in a scratch of the input's form. */
+export function reduceScatterBlocks(chunks: number): ReducedBlocks {
+  return {
+    chunks,
+    own: blocksOf('input', chunks),
+    partial: blocksOf('scratch', chunks),
+    result: () => ({ buffer: 'output', chunk: 0 }),
+  };
+}
+
+/** Block i starts at member i + 1 and goes around to member i. */
+export function* ringReduceScatterPhase(
+  group: Group,
+  { chunks, own, partial, result }: ReducedBlocks,
+): Generator<Round> {
+  const { ranks } = group;
+  const members = ranks.length;
+  if (members === 1) yield localMoves(ranks, chunks, own, result);
+  for (let step = 0; step < members - 1; step++) {
+    const from = step === 0 ? own : partial;
+    const to = step === members - 2 ? result : partial;
+    yield shiftedMoves(group, 1, (member, src, dst) => {
+      const block = modulo(member - 1 - step, members);
+      return moveBlock(block, { src, dst, chunks, from, to, operand: own });
     });
   }
 }
 
-/** Starts where `reduceScatter` ends. */
-function* walkFinishedBlocks(nranks: number, blockChunks: number): Generator<Round> {
-  for (let step = 0; step < nranks - 1; step++) {
-    yield passOn(nranks, blockChunks, (rank) => rank + 1 - step, 'output');
+/** Every member sends its own block first, and then what it got last. */
+export function* ringAllGatherPhase(
+  group: Group,
+  { chunks, own, gathered }: GatheredBlocks,
+): Generator<Round> {
+  const { ranks } = group;
+  const members = ranks.length;
+  const local = localMoves(ranks, chunks, own, gathered);
+  if (members === 1) yield local;
+  for (let step = 0; step < members - 1; step++) {
+    const from = step === 0 ? own : gathered;
+    const moves = shiftedMoves(group, 1, (member, src, dst) =>
+      moveBlock(modulo(member - step, members), { src, dst, chunks, from, to: gathered }),
+    );
+    yield step === 0 ? [...local, ...moves] : moves;
   }
-}
-
-/** Every rank copies one block of its output, or its own input, to its right-hand neighbour. */
-function passOn(
-  nranks: number,
-  blockChunks: number,
-  blockOf: (rank: number) => number,
-  source: 'own' | 'output',
-): Round {
-  return ranksOf(nranks).map((rank) => {
-    const to: Place = { buffer: 'output', chunk: modulo(blockOf(rank), nranks) * blockChunks };
-    return {
-      src: rank,
-      dst: modulo(rank + 1, nranks),
-      from: source === 'own' ? { buffer: 'input', chunk: 0 } : to,
-      to,
-      count: blockChunks,
-      effect: 'copy',
-    };
-  });
 }

@@ -5,6 +5,9 @@ import { describeStep } from '../print-program.ts';
 import { type Program, placeOf, type Step } from '../program.ts';
 import type { Findings } from './finding.ts';
 
+/** Parts that the sentence about a circle has at most. */
+const LINKS_MAX = 16;
+
 /** Follows who waits for whom until it comes round, and tells that circle. */
 export function addDeadlock(
   programs: readonly Program[],
@@ -15,17 +18,21 @@ export function addDeadlock(
   const byChannel = new Map(blocked.map((step) => [keyOf(step), step]));
   const path: BlockedStep[] = [];
   let current = blocked[0];
-  while (current !== undefined && !path.includes(current)) {
+  const seen = new Set<BlockedStep>();
+  while (current !== undefined && !seen.has(current)) {
     path.push(current);
-    current = byChannel.get(keyOf(current.waitsFor));
+    seen.add(current);
+    current = current.waitsFor === undefined ? undefined : byChannel.get(keyOf(current.waitsFor));
   }
   const circle = current === undefined ? path : path.slice(path.indexOf(current));
   const stepAt = ({ rank, channel, step }: StepAddress): Step =>
     programs[rank]?.channels[channel]?.steps[step] as Step;
-  const links = circle.map(({ reason, waitsFor, ...waiting }) => {
-    const address = `rank ${waitsFor.rank} channel ${waitsFor.channel} step ${waitsFor.step}`;
-    return `${describeStep(stepAt(waiting))} waits for ${reasonText(reason)} ${address}`;
+  const told = circle.length > LINKS_MAX ? circle.slice(0, LINKS_MAX - 1) : circle;
+  const links = told.map(({ reason, waitsFor, ...waiting }) => {
+    const target = waitsFor === undefined ? 'nobody' : findings.nameOf(waitsFor);
+    return `${describeStep(stepAt(waiting))} waits for ${reasonText(reason)} ${target}`;
   });
+  if (told !== circle) links.push(`${circle.length - told.length} more wait for each other so`);
   const { rank, channel, step } = circle[0] as BlockedStep;
   const { chunk } = placeOf(stepAt({ rank, channel, step }));
   findings.add('deadlock', { rank, channel, step, chunk }, `deadlock: ${links.join(', where ')}`);

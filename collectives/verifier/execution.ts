@@ -1,178 +1,159 @@
 /**
- * Executes programs on symbolic contributions, which finds reads of nothing, data that meets what it
- * does not belong to, races and deadlocks; what is in the outputs at the end is compared with what
- * the collective promises.
+ * Executes programs on symbols, which finds reads of nothing, data that meets what it does not belong
+ * to, races and deadlocks; what is in the outputs at the end is compared with what the collective
+ * promises.
+ *
+ * The symbol of a place says which logical chunk's data it holds and which ranks contributed how often
+ * (`contributor-sets.ts`); `rank-state.ts` has its form.
  */
-import { chunksIn } from '../collective.ts';
-import {
-  addContributions,
-  type Contribution,
-  initialContribution,
-  promisedContribution,
-} from '../contribution.ts';
-import { interpret, type StepAddress } from '../interpret.ts';
-import { type MemoryMap, memoryMap } from '../memory.ts';
+import { BLOCKS, logicalChunks } from '../collective.ts';
+import { interpretWired, type StepAddress } from '../interpret.ts';
+import { isOntoItself } from '../memory.ts';
 import { describePlace, describeStep } from '../print-program.ts';
-import { type Program, receives, reduces, type Step } from '../program.ts';
+import type { Program, Step } from '../program.ts';
 import type { Place } from '../schedule.ts';
+import type { Wiring } from '../wiring.ts';
+import { ContributorSets } from './contributor-sets.ts';
 import { addDeadlock } from './deadlock.ts';
 import type { Findings } from './finding.ts';
-import { RaceDetector } from './race-detector.ts';
-
-/** `undefined`: nothing was ever stored. `tainted`: the consequence of something reported already. */
-type Cell = Contribution | 'tainted' | undefined;
-
-interface RankState {
-  readonly program: Program;
-  readonly memory: MemoryMap;
-  readonly cells: Cell[];
-  /** Only with several channels: steps of one channel are in order. */
-  readonly races: RaceDetector | undefined;
-}
+import { orderOf } from './happens-before.ts';
+import { checkPostcondition, WrongRanks } from './postcondition.ts';
+import type { RaceDetector } from './race-detector.ts';
+import { initialState, NOTHING, type RankState, TAINTED } from './rank-state.ts';
 
 export interface ExecutionOptions {
   readonly inPlace: boolean;
   readonly depth?: number;
+  /** Whether messages order steps of different channels. */
+  readonly messages: boolean;
 }
 
 /** Programs must be well-formed and their connections agree. */
 export function checkExecution(
   programs: readonly Program[],
-  { inPlace, ...options }: ExecutionOptions,
+  wiring: Wiring,
+  options: ExecutionOptions,
   findings: Findings,
 ): void {
-  const states = programs.map((program) => initialState(program, inPlace));
-  const blocked = interpret<Cell[]>(
-    programs,
-    (at, step, message) =>
-      new StepExecution(states[at.rank] as RankState, at, step, findings).run(message),
-    options,
+  const { depth } = options;
+  const execution = new Execution(programs, wiring, options, findings);
+  const blocked = interpretWired<number[]>(
+    wiring,
+    (at, step, message) => execution.run(at, step, message),
+    depth === undefined ? {} : { depth },
   );
   if (blocked.length > 0) addDeadlock(programs, blocked, findings);
-  else for (const state of states) checkPostcondition(state, findings);
+  else execution.checkPostconditions();
 }
 
-function initialState(program: Program, inPlace: boolean): RankState {
-  const { rank, channels } = program;
-  const memory = memoryMap(program, rank, inPlace);
-  const cells: Cell[] = Array.from({ length: memory.size });
-  for (let chunk = 0; chunk < chunksIn(program, 'input'); chunk++) {
-    cells[memory.locate({ buffer: 'input', chunk })] = initialContribution(program, rank, chunk);
-  }
-  const isParallel = channels.filter(({ steps }) => steps.length > 0).length > 1;
-  const races = isParallel ? new RaceDetector(channels.length, memory.size) : undefined;
-  return { program, memory, cells, races };
-}
-
-/** One step of one rank. */
-class StepExecution {
-  readonly #state: RankState;
-  readonly #at: StepAddress;
-  readonly #step: Step;
+class Execution {
+  readonly #states: readonly RankState[];
+  readonly #sets: ContributorSets;
+  readonly #nlogical: number;
+  /** Data of any chunk may be added to that of any other: nothing is promised of the sum. */
+  readonly #isCustom: boolean;
+  readonly #repeats = new Map<number, StepAddress>();
   readonly #findings: Findings;
 
-  constructor(state: RankState, at: StepAddress, step: Step, findings: Findings) {
-    this.#state = state;
-    this.#at = at;
-    this.#step = step;
+  constructor(
+    programs: readonly Program[],
+    wiring: Wiring,
+    { inPlace, messages }: ExecutionOptions,
+    findings: Findings,
+  ) {
+    const shape = programs[0] as Program;
+    this.#sets = new ContributorSets(programs.length);
+    this.#nlogical = logicalChunks(shape);
+    this.#isCustom = BLOCKS[shape.collective].contributors === 'unknown';
     this.#findings = findings;
+    const isOrdered = orderOf(wiring, { messages });
+    this.#states = programs.map((program) => initialState(program, inPlace, this.#sets, isOrdered));
+  }
+
+  checkPostconditions(): void {
+    if (this.#isCustom) return;
+    const shared = {
+      sets: this.#sets,
+      wrongRanks: new WrongRanks(this.#sets),
+      nlogical: this.#nlogical,
+      repeats: this.#repeats,
+    };
+    for (const state of this.#states) {
+      checkPostcondition({ state, ...shared }, this.#findings);
+    }
   }
 
   /** Carries out the step and returns what it puts on the wire, or would if it sent. */
-  run(message: Cell[] | undefined): Cell[] {
-    const { kind, src, dst, depends } = this.#step;
-    const { races } = this.#state;
-    races?.begin(this.#at, depends);
-    const values = kind === 'copy' && this.#isOntoItself(src, dst) ? [] : this.#carryOut(message);
-    races?.end(this.#at);
-    return values;
-  }
-
-  #carryOut(message: Cell[] | undefined): Cell[] {
-    const { count, src, dst } = this.#step;
-    const values: Cell[] = [];
+  run(at: StepAddress, step: Step, message: readonly number[] | undefined): number[] {
+    const state = this.#states[at.rank] as RankState;
+    if (state.races !== undefined) this.#checkRaces(state.races, state.program, at, step);
+    if (isOntoItself(state.memory, step)) return [];
+    const { count, dst } = step;
+    const { cells, writer, writeStep, memory } = state;
+    const values: number[] = [];
     for (let offset = 0; offset < count; offset++) {
-      values.push(this.#value(nth(src, offset), nth(dst, offset), message?.[offset]));
-    }
-    if (dst !== undefined) {
-      for (const [offset, value] of values.entries()) this.#store(nth(dst, offset), value);
+      const value = this.#value(state, at, step, message, offset);
+      values.push(value);
+      if (dst === undefined) continue;
+      const location = memory.locate(dst) + offset;
+      cells[location] = value;
+      writer[location] = at.channel;
+      writeStep[location] = at.step;
     }
     return values;
   }
 
-  #isOntoItself(src: Place | undefined, dst: Place | undefined): boolean {
-    const { memory } = this.#state;
-    return src !== undefined && dst !== undefined && memory.locate(src) === memory.locate(dst);
+  /** What the step makes of chunk `offset` of its message and of the places it reads. */
+  #value(
+    state: RankState,
+    at: StepAddress,
+    step: Step,
+    message: readonly number[] | undefined,
+    offset: number,
+  ): number {
+    const { kind, src, dst } = step;
+    let value = NOTHING;
+    if (message !== undefined) value = message[offset] as number;
+    else if (kind === 'reduce' && dst !== undefined) value = this.#load(state, at, dst, offset);
+    if (src === undefined) return value;
+    const operand = this.#load(state, at, src, offset);
+    return value === NOTHING ? operand : this.#sum(value, operand, at, step, offset);
   }
 
-  #value(src: Place | undefined, dst: Place | undefined, message: Cell): Cell {
-    const { kind } = this.#step;
-    const operand = src === undefined ? undefined : this.#load(src);
-    if (!reduces(kind)) return receives(kind) ? message : operand;
-    const first = kind === 'reduce' && dst !== undefined ? this.#load(dst) : message;
-    return this.#sum(first, operand, src);
+  #sum(a: number, b: number, at: StepAddress, step: Step, offset: number): number {
+    if (a < 0 || b < 0) return TAINTED;
+    if (this.#isCustom) return a;
+    const [aChunk, bChunk] = [a % this.#nlogical, b % this.#nlogical];
+    if (aChunk !== bChunk) {
+      const sentence = `${describeStep(step)} adds data of chunk ${bChunk} to data of chunk ${aChunk}`;
+      const chunk = (step.src?.chunk ?? 0) + offset;
+      this.#findings.add('mismatch', { ...at, chunk }, sentence);
+      return TAINTED;
+    }
+    const set = this.#sets.sum((a - aChunk) / this.#nlogical, (b - bChunk) / this.#nlogical);
+    const sum = set * this.#nlogical + aChunk;
+    if (this.#sets.repeats(set) && !this.#repeats.has(sum)) {
+      this.#repeats.set(sum, this.#repeats.get(a) ?? this.#repeats.get(b) ?? at);
+    }
+    return sum;
   }
 
-  #sum(a: Cell, b: Cell, place: Place | undefined): Cell {
-    if (a === undefined || b === undefined || a === 'tainted' || b === 'tainted') return 'tainted';
-    if (a.chunk === b.chunk) return addContributions(a, b);
-    const where = { ...this.#at, ...(place === undefined ? {} : { chunk: place.chunk }) };
-    const sentence = `adds data of chunk ${b.chunk} to data of chunk ${a.chunk}`;
-    this.#findings.add('mismatch', where, `${describeStep(this.#step)} ${sentence}`);
-    return 'tainted';
+  #load({ cells, memory }: RankState, at: StepAddress, place: Place, offset: number): number {
+    const value = cells[memory.locate(place) + offset] as number;
+    if (value !== NOTHING) return value;
+    const chunk = place.chunk + offset;
+    const sentence = `reads ${describePlace({ buffer: place.buffer, chunk })}, where nothing has been stored`;
+    this.#findings.add('uninitialised', { ...at, chunk }, sentence);
+    return TAINTED;
   }
 
-  #load(place: Place): Cell {
-    const { memory, cells, races } = this.#state;
-    const location = memory.locate(place);
-    const rival = races?.read(this.#at, location);
-    if (rival !== undefined) this.#addRace(place, rival);
-    const value = cells[location];
-    if (value !== undefined) return value;
-    const sentence = `reads ${describePlace(place)}, where nothing has been stored`;
-    this.#findings.add('uninitialised', { ...this.#at, chunk: place.chunk }, sentence);
-    return 'tainted';
+  #checkRaces(races: RaceDetector, program: Program, at: StepAddress, step: Step): void {
+    for (const { channel, step: index, place } of races.run(at, step)) {
+      const other = program.channels[channel]?.steps[index];
+      const sentence =
+        `${describeStep(step)} races with ${this.#findings.nameOf({ rank: at.rank, channel, step: index })} ` +
+        `(${other === undefined ? '?' : describeStep(other)}) for ${describePlace(place)}`;
+      this.#findings.add('race', { ...at, chunk: place.chunk }, sentence);
+    }
   }
-
-  #store(place: Place | undefined, value: Cell): void {
-    if (place === undefined) return;
-    const { memory, cells, races } = this.#state;
-    const location = memory.locate(place);
-    const rival = races?.write(this.#at, location);
-    if (rival !== undefined) this.#addRace(place, rival);
-    cells[location] = value;
-  }
-
-  #addRace(place: Place, { channel, step }: { channel: number; step: number }): void {
-    const other = this.#state.program.channels[channel]?.steps[step];
-    const sentence =
-      `${describeStep(this.#step)} races with channel ${channel} step ${step} ` +
-      `(${other === undefined ? '?' : describeStep(other)}) for ${describePlace(place)}`;
-    this.#findings.add('race', { ...this.#at, chunk: place.chunk }, sentence);
-  }
-}
-
-function nth(place: Place | undefined, offset: number): Place | undefined {
-  return place === undefined ? undefined : { buffer: place.buffer, chunk: place.chunk + offset };
-}
-
-function checkPostcondition({ program, memory, cells }: RankState, findings: Findings): void {
-  for (let chunk = 0; chunk < chunksIn(program, 'output'); chunk++) {
-    const found = cells[memory.locate({ buffer: 'output', chunk })];
-    const complaint = complaintAbout(found, promisedContribution(program, chunk));
-    if (complaint === undefined) continue;
-    const sentence = `output ends with ${complaint} (${program.collective} promises otherwise)`;
-    findings.add('postcondition', { rank: program.rank, chunk }, sentence);
-  }
-}
-
-/** What is wrong with what a chunk holds; `undefined` if nothing, or if it was reported already. */
-function complaintAbout(found: Cell, promised: Contribution): string | undefined {
-  if (found === 'tainted') return undefined;
-  if (found === undefined) return 'nothing in it';
-  if (found.chunk !== promised.chunk) return `data of chunk ${found.chunk} in it`;
-  const wrong = [...found.counts].findIndex((count, rank) => count !== promised.counts[rank]);
-  if (wrong < 0) return undefined;
-  const times = `${found.counts[wrong]} times instead of ${promised.counts[wrong]}`;
-  return `the contribution of rank ${wrong} in it ${times}`;
 }

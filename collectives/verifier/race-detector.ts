@@ -1,77 +1,111 @@
 /**
  * Finds data races within a rank: two steps of different channels that touch a location, one of them
- * writing, with no way from one to the other along channels and `depends`.
+ * writing, with nothing that orders them. Two reductions into one location are two writes.
  *
- * Each channel carries a vector clock: for every channel, how many of its steps have finished for
- * sure. Order that only comes about through other ranks' messages is not counted: no executor need
- * keep it. (Flanagan and Freund, "FastTrack: efficient and precise dynamic race detection", 2009.)
+ * A location remembers its last writer and who has read it since: who is ordered after the last writer
+ * is so after those before. (Flanagan and Freund, "FastTrack: efficient and precise dynamic race
+ * detection", 2009.)
  */
-import type { StepRef } from '../program.ts';
+import type { StepAddress } from '../interpret.ts';
+import { isOntoItself, type MemoryMap } from '../memory.ts';
+import type { Step, StepRef } from '../program.ts';
+import type { Place } from '../schedule.ts';
+import { NONE } from '../wiring.ts';
 
-/** By channel, how many steps have finished. */
-type VectorClock = Int32Array;
+/** Whether `earlier` has finished for sure when the step at `at` begins. */
+export type IsOrdered = (earlier: StepRef, at: StepAddress) => boolean;
 
-const NEVER = -1;
+/** A step that has touched a place, and the place. */
+export interface Rival extends StepRef {
+  readonly place: Place;
+}
+
+const NOBODY: readonly Rival[] = [];
 
 export class RaceDetector {
-  readonly #nchannels: number;
-  /** Per channel: the clock of its latest step, and the clocks after each step. */
-  readonly #clocks: VectorClock[];
-  readonly #after: VectorClock[][];
-  /** Index of the last step of channel c that read or wrote a location, at `location * n + c`. */
-  readonly #lastRead: Int32Array;
-  readonly #lastWrite: Int32Array;
+  readonly #memory: MemoryMap;
+  readonly #isOrdered: IsOrdered;
+  /** By location: channel and step that wrote it last, and one that has read it since. */
+  readonly #writer: Int32Array;
+  readonly #writeStep: Int32Array;
+  readonly #reader: Int32Array;
+  readonly #readStep: Int32Array;
+  /** By location: the last reading step of each further channel. */
+  readonly #readers = new Map<number, Map<number, number>>();
 
-  constructor(nchannels: number, locations: number) {
-    this.#nchannels = nchannels;
-    const clock = (): VectorClock => new Int32Array(nchannels);
-    this.#clocks = Array.from({ length: nchannels }, clock);
-    this.#after = Array.from({ length: nchannels }, () => []);
-    this.#lastRead = new Int32Array(locations * nchannels).fill(NEVER);
-    this.#lastWrite = new Int32Array(locations * nchannels).fill(NEVER);
+  constructor(memory: MemoryMap, isOrdered: IsOrdered) {
+    this.#memory = memory;
+    this.#isOrdered = isOrdered;
+    this.#writer = new Int32Array(memory.size).fill(NONE);
+    this.#writeStep = new Int32Array(memory.size);
+    this.#reader = new Int32Array(memory.size).fill(NONE);
+    this.#readStep = new Int32Array(memory.size);
   }
 
-  /** A step begins. Steps come in an order in which those it depends on came before. */
-  begin({ channel }: StepRef, depends: readonly StepRef[]): void {
-    const clock = this.#clocks[channel] as VectorClock;
-    for (const ref of depends) {
-      const finished = this.#after[ref.channel]?.[ref.step];
-      if (finished === undefined) continue;
-      for (let other = 0; other < this.#nchannels; other++) {
-        clock[other] = Math.max(clock[other] as number, finished[other] as number);
+  /**
+   * A step runs. Steps come in an order in which those that it is ordered after came before. Returns
+   * the steps that it races with; of a pair of steps, one place is enough.
+   */
+  run(at: StepAddress, step: Step): readonly Rival[] {
+    const { kind, src, dst } = step;
+    if (isOntoItself(this.#memory, step)) return NOBODY;
+    let rivals = NOBODY;
+    const touch = (place: Place, writes: boolean): void => {
+      const start = this.#memory.locate(place);
+      for (let offset = 0; offset < step.count; offset++) {
+        const found = writes ? this.#write(at, start + offset) : this.#read(at, start + offset);
+        if (found === undefined) continue;
+        if (rivals.some((known) => known.channel === found.channel && known.step === found.step))
+          continue;
+        const { buffer, chunk } = place;
+        rivals = [...rivals, { ...found, place: { buffer, chunk: chunk + offset } }];
       }
-    }
+    };
+    if (src !== undefined) touch(src, false);
+    if (kind === 'reduce' && dst !== undefined) touch(dst, false);
+    if (dst !== undefined) touch(dst, true);
+    return rivals;
   }
 
-  /** The step reads `location`; returns a step that it races with, if there is one. */
-  read(at: StepRef, location: number): StepRef | undefined {
-    const rival = this.#unordered(at.channel, location, this.#lastWrite);
-    this.#lastRead[location * this.#nchannels + at.channel] = at.step;
+  #read(at: StepAddress, location: number): StepRef | undefined {
+    const rival = this.#unordered(at, this.#writer, this.#writeStep, location);
+    const reader = this.#reader[location] as number;
+    if (reader === NONE || reader === at.channel) {
+      this.#reader[location] = at.channel;
+      this.#readStep[location] = at.step;
+      return rival;
+    }
+    const readers = this.#readers.get(location) ?? new Map<number, number>();
+    readers.set(at.channel, at.step);
+    this.#readers.set(location, readers);
     return rival;
   }
 
-  /** The step writes `location`; returns a step that it races with, if there is one. */
-  write(at: StepRef, location: number): StepRef | undefined {
-    const rival =
-      this.#unordered(at.channel, location, this.#lastWrite) ??
-      this.#unordered(at.channel, location, this.#lastRead);
-    this.#lastWrite[location * this.#nchannels + at.channel] = at.step;
+  #write(at: StepAddress, location: number): StepRef | undefined {
+    let rival = this.#unordered(at, this.#writer, this.#writeStep, location);
+    rival ??= this.#unordered(at, this.#reader, this.#readStep, location);
+    if (this.#readers.size > 0) {
+      for (const [channel, step] of this.#readers.get(location) ?? []) {
+        if (channel === at.channel || this.#isOrdered({ channel, step }, at)) continue;
+        rival ??= { channel, step };
+      }
+      this.#readers.delete(location);
+    }
+    this.#reader[location] = NONE;
+    this.#writer[location] = at.channel;
+    this.#writeStep[location] = at.step;
     return rival;
   }
 
-  /** The step ends. */
-  end({ channel, step }: StepRef): void {
-    const clock = this.#clocks[channel] as VectorClock;
-    clock[channel] = step + 1;
-    this.#after[channel]?.push(clock.slice());
-  }
-
-  #unordered(channel: number, location: number, last: Int32Array): StepRef | undefined {
-    const clock = this.#clocks[channel] as VectorClock;
-    for (let other = 0; other < this.#nchannels; other++) {
-      const step = last[location * this.#nchannels + other] as number;
-      if (other !== channel && step >= (clock[other] as number)) return { channel: other, step };
-    }
-    return undefined;
+  #unordered(
+    at: StepAddress,
+    channels: Int32Array,
+    steps: Int32Array,
+    location: number,
+  ): StepRef | undefined {
+    const channel = channels[location] as number;
+    if (channel === NONE || channel === at.channel) return undefined;
+    const earlier = { channel, step: steps[location] as number };
+    return this.#isOrdered(earlier, at) ? undefined : earlier;
   }
 }

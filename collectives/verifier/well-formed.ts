@@ -1,28 +1,13 @@
 /** Whether each program is one at all, looked at alone: what later checks take for granted. */
-import { chunksIn, logicalChunk } from '../collective.ts';
+import { type CollectiveShape, chunksIn, logicalChunks } from '../collective.ts';
 import type { StepAddress } from '../interpret.ts';
-import { type MemoryMap, memoryMap, overlaps } from '../memory.ts';
-import { describePlace } from '../print-program.ts';
-import { type Program, receives, type Step, type StepKind, sends } from '../program.ts';
-import type { Place } from '../schedule.ts';
-import type { Findings, Where } from './finding.ts';
+import { memoryMap } from '../memory.ts';
+import type { Program } from '../program.ts';
+import type { Findings } from './finding.ts';
+import { checkStep } from './step-form.ts';
 
-const NAMES_SRC: ReadonlySet<StepKind> = new Set([
-  'send',
-  'copy',
-  'reduce',
-  'recvReduceCopy',
-  'recvReduceSend',
-  'recvReduceCopySend',
-]);
-const NAMES_DST: ReadonlySet<StepKind> = new Set([
-  'recv',
-  'copy',
-  'reduce',
-  'recvCopySend',
-  'recvReduceCopy',
-  'recvReduceCopySend',
-]);
+/** Chunks of all buffers of all ranks: each takes some tens of bytes while programs are checked. */
+export const CHUNKS_MAX = 2 ** 24;
 
 export interface WellFormedOptions {
   readonly inPlace: boolean;
@@ -32,27 +17,43 @@ export interface WellFormedOptions {
 
 export function checkWellFormed(
   programs: readonly Program[],
-  options: WellFormedOptions,
+  { inPlace, equalChunks }: WellFormedOptions,
   findings: Findings,
 ): void {
   if (programs.length === 0) findings.add('malformed', {}, 'there is no program');
+  let total = 0;
   for (const [rank, program] of programs.entries()) {
-    const complaint = complaintAboutShape(programs, program, rank);
+    const complaint =
+      complaintAboutPlace(programs, program, rank) ??
+      complaintAboutShape(program) ??
+      complaintAboutChannels(program);
     if (complaint !== undefined) {
       findings.add('malformed', { rank }, complaint);
       continue;
     }
-    const memory = memoryMap(program, rank, options.inPlace);
+    const sizes = {
+      input: chunksIn(program, rank, 'input'),
+      output: chunksIn(program, rank, 'output'),
+      scratch: chunksIn(program, rank, 'scratch'),
+    };
+    total += sizes.input + sizes.output + sizes.scratch;
+    if (total > CHUNKS_MAX) {
+      const sentence = `with this rank's there are ${total} chunks, but at most ${CHUNKS_MAX} are checked`;
+      findings.add('malformed', { rank }, sentence);
+      return;
+    }
+    const checked = { program, memory: memoryMap(program, rank, inPlace), sizes, equalChunks };
     for (const [channel, { steps }] of program.channels.entries()) {
       for (const [index, step] of steps.entries()) {
         const at: StepAddress = { rank, channel, step: index };
-        checkStep({ program, memory, at, step, equalChunks: options.equalChunks }, findings);
+        checkStep(checked, at, step, findings);
       }
     }
   }
 }
 
-function complaintAboutShape(
+/** Whether it is the program that belongs to `rank`, and for the same call as the others. */
+function complaintAboutPlace(
   programs: readonly Program[],
   program: Program,
   rank: number,
@@ -61,98 +62,36 @@ function complaintAboutShape(
   if (program.nranks !== programs.length) {
     return `the program is for ${program.nranks} ranks but there are ${programs.length} programs`;
   }
-  if (program.channels.some(({ id }, index) => id !== index)) return 'channels are not in id order';
-  const shapes = [programs[0] as Program, program].map(
-    ({ collective, nranks, chunks, root, scratch }) =>
-      JSON.stringify({ collective, nranks, chunks, root, scratch }),
-  );
-  if (shapes[0] !== shapes[1])
-    return `the program's shape is ${shapes[1]} but rank 0 has ${shapes[0]}`;
-  return undefined;
+  const first = programs[0] as Program;
+  if (isSameShape(first, program)) return undefined;
+  return `the program's shape is ${shapeText(program)} but rank 0 has ${shapeText(first)}`;
 }
 
-interface Checked {
-  readonly program: Program;
-  readonly memory: MemoryMap;
-  readonly at: StepAddress;
-  readonly step: Step;
-  readonly equalChunks: boolean;
-}
-
-function checkStep(checked: Checked, findings: Findings): void {
-  const complaints = [...complaintsAboutFields(checked), ...complaintsAboutDepends(checked)];
-  if (complaints.length === 0) complaints.push(...complaintsAboutPlaces(checked));
-  for (const complaint of complaints) findings.add('malformed', checked.at, complaint);
-  const unequal = complaints.length === 0 ? unequalSizes(checked) : undefined;
-  if (unequal !== undefined)
-    findings.add('mismatch', { ...checked.at, ...unequal }, unequal.sentence);
-}
-
-function complaintsAboutFields({ program, at, step }: Checked): string[] {
-  const complaints: string[] = [];
-  const expectField = (name: keyof Step, isExpected: boolean): void => {
-    if ((step[name] !== undefined) === isExpected) return;
-    complaints.push(`${step.kind} ${isExpected ? 'needs' : 'has no use for'} ${name}`);
-  };
-  expectField('recvFrom', receives(step.kind));
-  expectField('sendTo', sends(step.kind));
-  expectField('landing', sends(step.kind));
-  expectField('src', NAMES_SRC.has(step.kind));
-  expectField('dst', NAMES_DST.has(step.kind));
-  for (const peer of [step.recvFrom, step.sendTo]) {
-    if (peer === undefined) continue;
-    const isPeer = Number.isInteger(peer) && peer >= 0 && peer < program.nranks && peer !== at.rank;
-    if (!isPeer) complaints.push(`${step.kind} names rank ${peer}, which is no peer`);
+function isSameShape(a: CollectiveShape, b: CollectiveShape): boolean {
+  if (a.scratch === b.scratch && a.custom === b.custom) {
+    return a.collective === b.collective && a.chunks === b.chunks && a.root === b.root;
   }
-  return complaints;
+  return shapeText(a) === shapeText(b);
 }
 
-function complaintsAboutDepends({ program, at, step }: Checked): string[] {
-  return step.depends.flatMap(({ channel, step: index }) => {
-    const exists = index >= 0 && index < (program.channels[channel]?.steps.length ?? 0);
-    if (exists && channel !== at.channel) return [];
-    return [`depends on step ${index} of channel ${channel}, which is no step of another channel`];
-  });
+function shapeText({ collective, nranks, chunks, root, scratch, custom }: CollectiveShape): string {
+  return JSON.stringify({ collective, nranks, chunks, root, scratch, custom });
 }
 
-function complaintsAboutPlaces({ program, memory, step }: Checked): string[] {
-  const { src, dst, count } = step;
-  if (!Number.isInteger(count) || count < 1) return [`works on ${count} chunks`];
-  const complaints: string[] = [];
-  for (const place of [src, dst]) {
-    const end = place === undefined ? 0 : chunksIn(program, place.buffer);
-    if (place === undefined || (place.chunk >= 0 && place.chunk + count <= end)) continue;
-    complaints.push(`${describePlace(place, count)} is outside ${place.buffer} of ${end} chunks`);
+function complaintAboutShape(program: Program): string | undefined {
+  const { nranks, chunks, root, scratch } = program;
+  if (!Number.isInteger(chunks) || chunks < 1) return `a block is cut into ${chunks} chunks`;
+  if (!Number.isInteger(root) || root < 0 || root >= nranks) {
+    return `the root is rank ${root} of ${nranks} ranks`;
   }
-  if (complaints.length > 0) return complaints;
-  if (dst?.buffer === 'input') complaints.push(`writes ${describePlace(dst, count)}`);
-  if (src !== undefined && dst !== undefined && overlapsInPart(memory, src, dst, count)) {
-    const places = `${describePlace(src, count)} and ${describePlace(dst, count)}`;
-    complaints.push(`${places} overlap without being the same`);
-  }
-  return complaints;
+  const end = logicalChunks(program);
+  const wrong = scratch.findIndex((logical) => !(logical >= 0 && logical < end));
+  if (wrong < 0) return undefined;
+  return `scratch[${wrong}] has the size of chunk ${scratch[wrong]}, but there are ${end} chunks`;
 }
 
-function overlapsInPart(memory: MemoryMap, src: Place, dst: Place, count: number): boolean {
-  return memory.locate(src) !== memory.locate(dst) && overlaps(memory, src, count, dst, count);
-}
-
-function unequalSizes({
-  program,
-  at,
-  step,
-  equalChunks,
-}: Checked): (Where & { readonly sentence: string }) | undefined {
-  const { src, dst, count } = step;
-  if (equalChunks || src === undefined || dst === undefined) return undefined;
-  for (let offset = 0; offset < count; offset++) {
-    const [a, b] = [src, dst].map(({ buffer, chunk }) =>
-      logicalChunk(program, at.rank, buffer, chunk + offset),
-    );
-    if (a !== b) {
-      const sentence = `${step.kind} puts what has the size of chunk ${a} where chunk ${b} belongs`;
-      return { chunk: dst.chunk + offset, sentence };
-    }
-  }
-  return undefined;
+function complaintAboutChannels({ channels }: Program): string | undefined {
+  if (channels.some(({ id }, index) => id !== index)) return 'channels are not in id order';
+  const wrong = channels.find(({ lane }) => !Number.isInteger(lane) || lane < 0);
+  return wrong && `channel ${wrong.id} has the lane ${wrong.lane}`;
 }

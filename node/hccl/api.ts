@@ -1,6 +1,8 @@
 /**
  * The HCCL calls of a user program (HabanaAI/HCL `include/hccl.h`), over the system-call channel. The
- * library's engine runs in the host process; a call here is a message to it.
+ * library's engine runs in the host process; a call here is a message to it. Here are communicators,
+ * streams and the job; collectives are in `collective-api.ts`, messages and groups in `message-api.ts`,
+ * events in `event-api.ts`.
  *
  * As in C: a collective returns once it is queued on its stream, and its outcome comes with the
  * stream's synchronisation. Unlike C: results other than hcclSuccess are thrown, as a
@@ -12,15 +14,24 @@ import {
   HCCL_DEFAULT_STREAM,
   type HcclAsyncError,
   type HcclComm,
+  type HcclCommChoice,
   type HcclCommCounters,
-  type HcclDataType,
-  type HcclRedOp,
+  type HcclSchedule,
   type HcclStream,
 } from './hccl.ts';
 
 /** A new unique id for hcclCommInitRank; one rank makes it, all use it. */
 export async function hcclGetUniqueId(channel: SystemCallChannel): Promise<string> {
   return (await channel.call('hcclGetUniqueId', null)) as string;
+}
+
+export interface HcclInitOptions {
+  /**
+   * `false`: returns at once, and the communicator connects in the background (NCCL's non-blocking init).
+   * Until it has, hcclCommGetAsyncError and every call on it answer hcclTryAgain; if it cannot, they
+   * answer why.
+   */
+  readonly blocking?: boolean;
 }
 
 /**
@@ -33,8 +44,42 @@ export async function hcclCommInitRank(
   nranks: number,
   uniqueId: string,
   rank: number,
+  { blocking = true }: HcclInitOptions = {},
 ): Promise<HcclComm> {
-  return (await channel.call('hcclCommInitRank', { fd, nranks, uniqueId, rank })) as number;
+  return (await channel.call('hcclCommInitRank', {
+    fd,
+    nranks,
+    uniqueId,
+    rank,
+    blocking,
+  })) as number;
+}
+
+/** Always throws hcclInvalidUsage: HCCL declares it and does not implement it. */
+export async function hcclCommInitAll(channel: SystemCallChannel): Promise<void> {
+  await channel.call('hcclCommInitAll', null);
+}
+
+/**
+ * Splits a communicator; every rank of it must call. Ranks with the same `color` get a communicator of
+ * their own, in which they are ordered by `key`, then by their rank in `comm`; a rank with color
+ * HCCL_SPLIT_NOCOLOR gets `null`. hcclInvalidUsage, with the ranks that did not call, in bounded time.
+ */
+export async function hcclCommSplit(
+  channel: SystemCallChannel,
+  comm: HcclComm,
+  color: number,
+  key: number,
+): Promise<HcclComm | null> {
+  return (await channel.call('hcclCommSplit', { comm, color, key })) as number | null;
+}
+
+/**
+ * Waits until everything queued on the communicator has ended, and tells the peers that this rank will
+ * call no more. After it the communicator can only be destroyed.
+ */
+export async function hcclCommFinalize(channel: SystemCallChannel, comm: HcclComm): Promise<void> {
+  await channel.call('hcclCommFinalize', { comm });
 }
 
 /** Frees the communicator after its queued collectives have ended. */
@@ -58,7 +103,18 @@ export async function hcclCommUserRank(
   return (await channel.call('hcclCommUserRank', { comm })) as number;
 }
 
-/** hcclSuccess while the communicator is sound, else why it is not. Does not throw for the latter. */
+/** The device of the communicator, as it was named to hcclCommInitRank: its open descriptor. */
+export async function hcclCommSynDevice(
+  channel: SystemCallChannel,
+  comm: HcclComm,
+): Promise<number> {
+  return (await channel.call('hcclCommSynDevice', { comm })) as number;
+}
+
+/**
+ * hcclSuccess while the communicator is sound, hcclTryAgain while it is being put together, else why it is
+ * broken. Does not throw for the latter.
+ */
 export async function hcclCommGetAsyncError(
   channel: SystemCallChannel,
   comm: HcclComm,
@@ -75,53 +131,73 @@ export async function hcclCommGetCounters(
 }
 
 /**
- * recvBuffer[i] = sum over ranks of sendBuffer[i], on every rank, `count` elements. Buffers are device
- * addresses; the same one for both means in place.
+ * How all further calls on the communicator are carried out, as far as `choice` says; `null`: as the
+ * tuner says again. Every rank must choose alike. An algorithm that does not do a collective is ignored
+ * for it; HLSIM_USAGE for one that does not exist (hlsim's own call).
  */
-export async function hcclAllReduce(
+export async function hcclCommSetChoice(
   channel: SystemCallChannel,
-  sendBuffer: number,
-  recvBuffer: number,
-  count: number,
-  dataType: HcclDataType,
-  reduceOp: HcclRedOp,
   comm: HcclComm,
-  stream: HcclStream = HCCL_DEFAULT_STREAM,
+  choice: Partial<Omit<HcclCommChoice, 'collective'>> | null,
 ): Promise<void> {
-  const argument = { sendBuffer, recvBuffer, count, dataType, reduceOp, comm, stream };
-  await channel.call('hcclAllReduce', argument);
+  await channel.call('hcclCommSetChoice', { comm, choice });
+}
+
+/** How the last collective that was called on the communicator is carried out; `null` before the first. */
+export async function hcclCommLastChoice(
+  channel: SystemCallChannel,
+  comm: HcclComm,
+): Promise<HcclCommChoice | null> {
+  return (await channel.call('hcclCommLastChoice', { comm })) as unknown as HcclCommChoice | null;
 }
 
 /**
- * Block r of recvBuffer = rank r's sendBuffer, `sendCount` elements each, on every rank. In place:
- * sendBuffer is this rank's block of recvBuffer.
+ * Gives the communicator a schedule in MSCCL XML: later calls of its collective, with buffers for which it
+ * is made, take it. Every rank must load the same. It is proved first; hcclInvalidArgument for one that
+ * is refuted, for another number of ranks, or for no collective; HLSIM_PROGRAM_UNREADABLE, with the line,
+ * for one that cannot be read (hlsim's own call).
  */
-export async function hcclAllGather(
+export async function hcclCommLoadSchedule(
   channel: SystemCallChannel,
-  sendBuffer: number,
-  recvBuffer: number,
-  sendCount: number,
-  dataType: HcclDataType,
   comm: HcclComm,
-  stream: HcclStream = HCCL_DEFAULT_STREAM,
-): Promise<void> {
-  const argument = { sendBuffer, recvBuffer, count: sendCount, dataType, comm, stream };
-  await channel.call('hcclAllGather', argument);
+  text: string,
+): Promise<HcclSchedule> {
+  return (await channel.call('hcclCommLoadSchedule', { comm, text })) as unknown as HcclSchedule;
 }
 
-/** recvBuffer = root's sendBuffer, on every rank. sendBuffer matters at the root alone. */
-export async function hcclBroadcast(
+/** Takes the loaded schedules away; calls are carried out as without them (hlsim's own call). */
+export async function hcclCommUnloadSchedule(
   channel: SystemCallChannel,
-  sendBuffer: number,
-  recvBuffer: number,
-  count: number,
-  dataType: HcclDataType,
-  root: number,
   comm: HcclComm,
-  stream: HcclStream = HCCL_DEFAULT_STREAM,
 ): Promise<void> {
-  const argument = { sendBuffer, recvBuffer, count, dataType, root, comm, stream };
-  await channel.call('hcclBroadcast', argument);
+  await channel.call('hcclCommUnloadSchedule', { comm });
+}
+
+/** HCCL_VERSION_CODE of the library that this is modelled on. */
+export async function hcclGetVersion(channel: SystemCallChannel): Promise<number> {
+  return (await channel.call('hcclGetVersion', null)) as number;
+}
+
+/** What the last call of this process that failed said; empty if none has. */
+export async function hcclGetLastErrorMessage(channel: SystemCallChannel): Promise<string> {
+  return (await channel.call('hcclGetLastErrorMessage', null)) as string;
+}
+
+/** Throws what the driver says if `fd` is not an open device. hcclCommInitRank does not need it. */
+export async function hcclDeviceInit(channel: SystemCallChannel, fd: number): Promise<void> {
+  await channel.call('hcclDeviceInit', { fd });
+}
+
+/**
+ * A descriptor of a dma-buf of the allocation that contains `bytes` bytes at `address`, on a device with
+ * a communicator. It is the caller's to close.
+ */
+export async function hcclLookupDMABuff(
+  channel: SystemCallChannel,
+  address: number,
+  bytes: number,
+): Promise<number> {
+  return (await channel.call('hcclLookupDMABuff', { address, bytes })) as number;
 }
 
 /** A new stream (Synapse's synStreamCreateGeneric); at most `HCCL_STREAMS_MAX` per process. */

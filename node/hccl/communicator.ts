@@ -13,24 +13,28 @@
 import type { Rank } from '../../collectives/schedule.ts';
 import { assert } from '../../common/assert.ts';
 import { type Deferred, deferred } from '../../common/deferred.ts';
-import { delay, type Scheduler } from '../../common/scheduler.ts';
-import type { FiAv } from '../fabric/av.ts';
+import { delay } from '../../common/scheduler.ts';
 import { fi_close } from '../fabric/close.ts';
 import { type FiCq, fi_cq_read, fi_cq_readerr } from '../fabric/cq.ts';
-import { type FiEndpoint, fi_ep_counters } from '../fabric/endpoint.ts';
-import type { FiAddr, FiErrno } from '../fabric/fabric.ts';
-import type { OperationCall } from './control-message.ts';
-import type { DeviceSession } from './device-session.ts';
-import type { EngineObserver } from './events.ts';
-import { Exchange, type FlushPlace, type PeerSlots } from './exchange.ts';
+import { fi_ep_counters } from '../fabric/endpoint.ts';
+import type { FiCompletion, FiErrno } from '../fabric/fabric.ts';
+import type {
+  CommunicatorInit,
+  CommunicatorPort,
+  CommunicatorWiring,
+  OperationRequest,
+} from './communicator-init.ts';
+import { Exchange } from './exchange.ts';
 import { fabricFailure, type HcclFailure, hcclError } from './failure.ts';
 import { FLUSH_READ_BYTES } from './flush.ts';
 import type { HcclAsyncError, HcclCommCounters } from './hccl.ts';
-import type { CommKey, JobServices, LostHost } from './job-services.ts';
-import type { SlotPool } from './memory-map.ts';
+import type { LostHost } from './job-services.ts';
+import type { Message } from './message.ts';
 import { OperationObserver } from './observer.ts';
-import { type LocalBuffer, Operation } from './operation.ts';
-import type { Plan } from './plan.ts';
+import { openPointToPoint } from './open-point-to-point.ts';
+import { Operation } from './operation.ts';
+import type { PointToPoint } from './point-to-point.ts';
+import { atStart, ranksText } from './rank-text.ts';
 
 /** How long a rank waits for all peers' hello after the rendezvous. */
 export const HELLO_TIMEOUT_MS = 10_000;
@@ -40,43 +44,13 @@ export const COLLECTIVE_TIMEOUT_MS = 120_000;
 export const VERDICT_MS = 1_000;
 /** How long a leaving rank waits until its peers have its goodbye. */
 export const GOODBYE_MS = 500;
+/** What calls are answered until it is connected (NCCL's ncclInProgress). */
+const STILL_CONNECTING: HcclFailure = {
+  result: 'hcclTryAgain',
+  message: 'The communicator is still being put together',
+};
 /** Completions read at once (HCL's burst). */
 const CQ_BURST = 256;
-
-export interface CommunicatorInit {
-  readonly key: CommKey;
-  readonly rank: Rank;
-  readonly nranks: number;
-  readonly session: DeviceSession;
-  readonly scheduler: Scheduler;
-  readonly services: JobServices;
-  readonly observe: EngineObserver | undefined;
-}
-
-/** A communicator's own libfabric objects, which close with it. */
-export interface CommunicatorPort {
-  readonly endpoint: FiEndpoint;
-  readonly cq: FiCq;
-  readonly av: FiAv;
-}
-
-/** What a rank has once the rendezvous is done. */
-export interface CommunicatorWiring {
-  readonly slots: SlotPool | undefined;
-  readonly flush: FlushPlace | undefined;
-  readonly addresses: ReadonlyMap<Rank, FiAddr>;
-  readonly peerSlots: ReadonlyMap<Rank, PeerSlots>;
-  /** Host of every rank, for the coordinator's verdicts. */
-  readonly nodeIds: ReadonlyMap<Rank, string>;
-}
-
-/** A call that is ready to run. */
-export interface OperationRequest {
-  readonly call: OperationCall;
-  readonly plan: Plan;
-  readonly input: LocalBuffer;
-  readonly output: LocalBuffer;
-}
 
 export class Communicator {
   readonly init: CommunicatorInit;
@@ -84,9 +58,11 @@ export class Communicator {
   #port: CommunicatorPort | undefined;
   #nodeIds: CommunicatorWiring['nodeIds'] | undefined;
   #exchange: Exchange | undefined;
+  #messages: PointToPoint | undefined;
   readonly #observer: OperationObserver;
   readonly #connected: Deferred<void> = deferred();
   readonly #verdict: Deferred<HcclFailure> = deferred();
+  readonly #broken: Deferred<HcclFailure> = deferred();
   readonly #unwatch: () => void;
   #sequence = 0;
   #completed = 0;
@@ -108,20 +84,29 @@ export class Communicator {
     });
   }
 
+  /** hcclTryAgain while it is being put together. */
   get asyncError(): HcclAsyncError {
-    return this.#failure ?? { result: 'hcclSuccess', message: 'No error' };
+    if (this.#failure !== undefined) return this.#failure;
+    if (this.#state === 'connecting') return STILL_CONNECTING;
+    return { result: 'hcclSuccess', message: 'No error' };
+  }
+
+  /** Resolves when it has failed or ended. */
+  get broken(): Promise<HcclFailure> {
+    return this.#broken.promise;
   }
 
   counters(): HcclCommCounters {
     const traffic = this.#port && fi_ep_counters(this.#port.endpoint);
     const { flushes = 0, postsTurnedAway = 0 } = this.#exchange ?? {};
+    const { eagerBytes = { sent: 0, received: 0 }, turnedAway = 0 } = this.#messages ?? {};
     const flushed = flushes * FLUSH_READ_BYTES;
     return {
-      payloadBytesSent: (traffic?.rmaBytesSent ?? 0) - flushed,
-      payloadBytesReceived: (traffic?.rmaBytesReceived ?? 0) - flushed,
-      controlBytesSent: traffic?.messageBytesSent ?? 0,
+      payloadBytesSent: (traffic?.rmaBytesSent ?? 0) - flushed + eagerBytes.sent,
+      payloadBytesReceived: (traffic?.rmaBytesReceived ?? 0) - flushed + eagerBytes.received,
+      controlBytesSent: (traffic?.messageBytesSent ?? 0) - eagerBytes.sent,
       collectives: this.#completed,
-      postsTurnedAway,
+      postsTurnedAway: postsTurnedAway + turnedAway,
       flushes,
     };
   }
@@ -152,8 +137,18 @@ export class Communicator {
       fail: (failure) => this.#fail(failure, 'local'),
     });
     this.#exchange = exchange;
+    this.#messages = openPointToPoint({
+      rank,
+      session,
+      scheduler,
+      timeoutMs: COLLECTIVE_TIMEOUT_MS,
+      endpoint: port.endpoint,
+      addresses: wiring.addresses,
+      landed: (use) => exchange.whenLanded(use),
+      fail: (failure) => this.#fail(failure, 'local'),
+    });
     const stopTimer = scheduler.after(HELLO_TIMEOUT_MS, () => {
-      const message = `Expected every rank to connect within ${HELLO_TIMEOUT_MS} ms but rank ${rank} has not heard from ${namesOf(exchange.silentPeers)}`;
+      const message = `Expected every rank to connect within ${HELLO_TIMEOUT_MS} ms but rank ${rank} has not heard from ${ranksText(exchange.silentPeers)}`;
       // Ranks that have heard from everybody must not wait for this one.
       this.#fail({ result: 'hcclPortDown', message }, 'local');
     });
@@ -186,8 +181,24 @@ export class Communicator {
     }
   }
 
+  /** Runs hcclSend and hcclRecv calls together. Rejects as `run` does. */
+  async runMessages(messages: readonly Message[]): Promise<void> {
+    this.throwIfFailed();
+    const [traffic, exchange] = [this.#messages, this.#exchange];
+    assert(traffic !== undefined && exchange !== undefined, 'Expected a connected communicator');
+    const ended = traffic.run(messages);
+    if (this.#state === 'operational') traffic.checkPresent(exchange.presentPeers);
+    await ended;
+  }
+
   throwIfFailed(): void {
     if (this.#failure !== undefined) throw hcclError(this.#failure);
+  }
+
+  /** Throws hcclTryAgain while it is being put together, and what it has failed with. */
+  expectConnected(): void {
+    this.throwIfFailed();
+    if (this.#state === 'connecting') throw hcclError(STILL_CONNECTING);
   }
 
   /** This rank cannot take part in an operation: every rank must hear of it. Nothing if it failed already. */
@@ -198,32 +209,44 @@ export class Communicator {
   /** The endpoint's queues have moved. */
   progress(): void {
     this.#exchange?.progress();
+    this.#messages?.resume();
   }
 
   /** Reads the completion queue until it is empty. */
   drain(): void {
     const { cq } = this.#port ?? {};
-    const exchange = this.#exchange;
-    if (cq === undefined || exchange === undefined) return;
+    const [exchange, messages] = [this.#exchange, this.#messages];
+    if (cq === undefined || exchange === undefined || messages === undefined) return;
     while (this.#state === 'connecting' || this.#state === 'operational') {
       const read = fi_cq_read(cq, CQ_BURST);
-      if (read === 'FI_EAGAIN') return;
-      if (typeof read === 'string') this.#readError(exchange, cq, read);
-      else for (const completion of read) exchange.completion(completion);
+      if (read === 'FI_EAGAIN') break;
+      if (typeof read === 'string') this.#readError(exchange, messages, cq, read);
+      else this.#take(exchange, messages, read);
+    }
+    if (this.#state === 'operational' && !messages.isIdle) {
+      messages.checkPresent(exchange.presentPeers);
     }
   }
 
-  #readError(exchange: Exchange, cq: FiCq, found: FiErrno): void {
+  #take(exchange: Exchange, messages: PointToPoint, completions: readonly FiCompletion[]): void {
+    for (const completion of completions) {
+      if (this.#state !== 'connecting' && this.#state !== 'operational') return;
+      if (!messages.completion(completion)) exchange.completion(completion);
+    }
+  }
+
+  #readError(exchange: Exchange, messages: PointToPoint, cq: FiCq, found: FiErrno): void {
     const error = found === 'FI_EAVAIL' ? fi_cq_readerr(cq) : found;
-    if (typeof error !== 'string') exchange.completionError(error);
-    else {
+    if (typeof error !== 'string') {
+      if (!messages.completionError(error)) exchange.completionError(error);
+    } else {
       const what = `Reading the completion queue of rank ${this.init.rank}`;
       this.#fail(fabricFailure(what, error), 'local');
     }
   }
 
   /** Says goodbye and ends; what is under way here is given up. Resolves when all is closed. */
-  async leave(): Promise<void> {
+  async leave(why = 'The communicator was destroyed'): Promise<void> {
     const exchange = this.#exchange;
     if (this.#state === 'operational' && exchange !== undefined) {
       this.#current?.abort();
@@ -235,7 +258,7 @@ export class Communicator {
       while (this.#mustWait(exchange) && scheduler.clock.now() < deadline)
         await delay(scheduler, 1);
     }
-    this.abort({ result: 'hcclInvalidUsage', message: 'The communicator was destroyed' });
+    this.abort({ result: 'hcclInvalidUsage', message: why });
   }
 
   /**
@@ -267,7 +290,7 @@ export class Communicator {
     const waiting = [...operation.awaited];
     const why =
       waiting.length > 0
-        ? `${namesOf(waiting)} never started it`
+        ? `${ranksText(waiting)} never started it`
         : 'every rank has started it but it does not advance';
     const message = `Expected ${operation.describe()} to end within ${COLLECTIVE_TIMEOUT_MS} ms but ${why}`;
     this.#fail({ result: 'hcclInternalError', message }, 'local');
@@ -278,7 +301,7 @@ export class Communicator {
     const nodeIds = this.#nodeIds ?? new Map<Rank, string>();
     const dead = [...nodeIds.keys()].filter((rank) => nodeIds.get(rank) === host.nodeId);
     if (dead.length === 0) return;
-    const message = `${capitalised(namesOf(dead))} died with host ${host.hostname} (${host.reason})`;
+    const message = `${atStart(ranksText(dead))} died with host ${host.hostname} (${host.reason})`;
     this.#judged({ result: 'hcclPortDown', message });
   }
 
@@ -322,11 +345,14 @@ export class Communicator {
     const error = hcclError(failure);
     this.#connected.reject(error);
     this.#current?.fail(error);
+    this.#messages?.rejectAll(error);
+    this.#broken.resolve(failure);
   }
 
   /** From here on nothing reaches or leaves the callers' buffers. */
   #stop(): void {
     this.#exchange?.close();
+    this.#messages?.close();
     this.#current?.abort();
     this.#closePort();
   }
@@ -337,13 +363,4 @@ export class Communicator {
     fi_close(this.#port.cq);
     fi_close(this.#port.av);
   }
-}
-
-/** `rank 2`, `ranks 2, 3`. */
-function namesOf(ranks: readonly Rank[]): string {
-  return `${ranks.length === 1 ? 'rank' : 'ranks'} ${ranks.join(', ')}`;
-}
-
-function capitalised(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }

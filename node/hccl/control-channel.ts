@@ -13,8 +13,8 @@ import {
   CONTROL_SOURCE_ANY,
   CONTROL_TAG,
   type ControlMessage,
-  decodeControl,
-  encodeControl,
+  readControl,
+  writeControl,
 } from './control-message.ts';
 
 /** Messages that may wait for one peer: a hello, a header per operation under way, a bye. */
@@ -22,14 +22,16 @@ const QUEUED_MAX = 8;
 /** Receives posted per peer. */
 const RECEIVES_PER_PEER = 4;
 
-/** Context of a control send or receive in the completion queue. */
+/** Context of a control send or receive in the completion queue, with its buffer: used again and again. */
 export class ControlContext {
   readonly kind: 'send' | 'recv';
-  readonly buffer: Uint8Array;
+  readonly buffer = new Uint8Array(CONTROL_BYTES_MAX);
+  readonly view = new DataView(this.buffer.buffer);
+  /** Of a message to send. */
+  length = 0;
 
-  constructor(kind: 'send' | 'recv', buffer: Uint8Array) {
+  constructor(kind: 'send' | 'recv') {
     this.kind = kind;
-    this.buffer = buffer;
   }
 }
 
@@ -43,11 +45,13 @@ export interface ControlChannelInit {
 
 export class ControlChannel {
   readonly #init: ControlChannelInit;
-  readonly #queues = new Map<Rank, Uint8Array[]>();
+  readonly #queues = new Map<Rank, ControlContext[]>();
+  /** Those of messages that have been sent. */
+  readonly #spare: ControlContext[] = [];
   #unacknowledged = 0;
   #turnedAway = 0;
-  /** Buffers of receives that were turned away. */
-  readonly #unposted: Uint8Array[] = [];
+  /** Receives that were turned away. */
+  readonly #unposted: ControlContext[] = [];
 
   constructor(init: ControlChannelInit) {
     this.#init = init;
@@ -62,7 +66,7 @@ export class ControlChannel {
   /** Posts the receives. */
   open(): void {
     const total = this.#init.addresses.size * RECEIVES_PER_PEER;
-    for (let index = 0; index < total; index++) this.#post(new Uint8Array(CONTROL_BYTES_MAX));
+    for (let index = 0; index < total; index++) this.#post(new ControlContext('recv'));
   }
 
   /** Sends a message, now or as soon as the peer takes one. */
@@ -73,7 +77,7 @@ export class ControlChannel {
       queue.length < QUEUED_MAX,
       `Expected at most ${QUEUED_MAX} messages to wait for rank ${peer}`,
     );
-    queue.push(encodeControl(message));
+    queue.push(this.#written(message));
     this.#flush(peer, queue);
   }
 
@@ -81,14 +85,16 @@ export class ControlChannel {
   trySend(peer: Rank, message: ControlMessage): boolean {
     const queue = this.#queues.get(peer);
     if (queue === undefined || queue.length > 0) return false;
-    queue.push(encodeControl(message));
+    queue.push(this.#written(message));
     this.#flush(peer, queue);
-    return queue.pop() === undefined;
+    const left = queue.pop();
+    if (left !== undefined) this.#spare.push(left);
+    return left === undefined;
   }
 
   /** Tries what waits. */
   resume(): void {
-    for (const buffer of this.#unposted.splice(0)) this.#post(buffer);
+    for (const context of this.#unposted.splice(0)) this.#post(context);
     for (const [peer, queue] of this.#queues) this.#flush(peer, queue);
   }
 
@@ -105,43 +111,43 @@ export class ControlChannel {
   }
 
   /** A control send has completed, well or not. */
-  sent(): void {
+  sent(context: ControlContext): void {
     this.#unacknowledged--;
+    this.#spare.push(context);
   }
 
   /** A control receive has completed: its message (`undefined`: not one), and a new receive is posted. */
   received(context: ControlContext, length: number): ControlMessage | undefined {
-    const message = decodeControl(context.buffer.subarray(0, length));
-    this.#post(context.buffer);
+    const message = readControl(context.view, length);
+    this.#post(context);
     return message;
   }
 
-  #post(buffer: Uint8Array): void {
-    const context = new ControlContext('recv', buffer);
+  #written(message: ControlMessage): ControlContext {
+    const context = this.#spare.pop() ?? new ControlContext('send');
+    context.length = writeControl(message, context.view);
+    return context;
+  }
+
+  #post(context: ControlContext): void {
     const { endpoint } = this.#init;
+    const { buffer } = context;
     const error = fi_trecv(endpoint, buffer, CONTROL_SOURCE_ANY, CONTROL_TAG, 0n, context);
     if (error === 'FI_EAGAIN') {
       this.#turnedAway++;
-      this.#unposted.push(buffer);
+      this.#unposted.push(context);
     } else if (error !== undefined && isFiErrno(error)) {
       this.#init.failed(undefined, error);
     }
   }
 
-  #flush(peer: Rank, queue: Uint8Array[]): void {
-    const address = this.#init.addresses.get(peer);
-    assert(address !== undefined, `Expected rank ${peer} to have an address`);
-    for (;;) {
-      const bytes = queue[0];
-      if (bytes === undefined) return;
-      const context = new ControlContext('send', bytes);
-      const error = fi_tsend(
-        this.#init.endpoint,
-        { kind: 'host', bytes },
-        address,
-        CONTROL_TAG,
-        context,
-      );
+  #flush(peer: Rank, queue: ControlContext[]): void {
+    for (let context = queue[0]; context !== undefined; context = queue[0]) {
+      const address = this.#init.addresses.get(peer);
+      assert(address !== undefined, 'Expected a peer to have an address');
+      const bytes = context.buffer.subarray(0, context.length);
+      const source = { kind: 'host', bytes } as const;
+      const error = fi_tsend(this.#init.endpoint, source, address, CONTROL_TAG, context);
       if (error === 'FI_EAGAIN') {
         this.#turnedAway++;
         return;

@@ -1,14 +1,15 @@
-/** How an operation's data leaves: slices as RDMA writes with immediate, reductions as device work. */
+/** How an operation's data leaves: slices as RDMA writes with immediate, computations as device work. */
 import { defined } from '../../common/assert.ts';
 import { isFiErrno } from '../fabric/fabric.ts';
 import { fi_writedata } from '../fabric/rma.ts';
 import { dataImmediate } from './control-message.ts';
-import type { Computation, Outgoing, SliceId } from './engine-ports.ts';
+import type { Computation, Outgoing } from './engine-ports.ts';
 import type { ExchangeInit, PeerSlots } from './exchange.ts';
 import type { Faults } from './faults.ts';
-import { computationJob, deviceAddress, remoteSlotAddress } from './memory-map.ts';
+import { addressOf, computationJob, registrationOf, remoteSlotOffset } from './memory-map.ts';
 import { DataContext, type Operation } from './operation.ts';
-import type { PlanConnection } from './plan.ts';
+import type { RemoteRegions } from './operation-header.ts';
+import type { PlanSlice } from './plan.ts';
 
 export class DataPosting {
   readonly #init: ExchangeInit;
@@ -28,19 +29,20 @@ export class DataPosting {
   /** `blocked`: nothing has happened. */
   post(operation: Operation, message: Outgoing): 'posted' | 'blocked' {
     if (operation.state !== 'running') return 'blocked';
-    const connection = defined(operation.plan.outbound[message.outbound], 'the connection');
-    const target = this.#target(operation, connection, message);
+    const target = this.#target(operation, message);
     if (target === undefined) return 'blocked';
-    const { peer, channel } = connection;
-    const local = deviceAddress(this.#init, operation, message.source);
+    const { slice, source } = message;
+    const { peer, lane } = message.connection;
+    const mr = registrationOf(this.#init, operation, source);
+    const address = addressOf(this.#init, operation, source);
     const error = fi_writedata(
       this.#init.endpoint,
-      { kind: 'mr', mr: local.mr, address: local.address, length: message.bytes },
-      dataImmediate(channel, operation.sequence),
+      { kind: 'mr', mr, address, length: slice.bytes },
+      dataImmediate(lane, operation.sequence),
       defined(this.#init.addresses.get(peer), 'the address of a peer'),
       target.address,
       target.key,
-      new DataContext(operation, message.slice, peer),
+      new DataContext(operation, slice, peer),
     );
     if (error === 'FI_EAGAIN') {
       this.#turnedAway++;
@@ -50,36 +52,51 @@ export class DataPosting {
       this.#faults.fabric(operation.describe(), peer, error, '');
       return 'blocked';
     }
-    this.#init.observer.slice(operation, 'sendBegin', message.slice, peer);
+    this.#init.observer.slice(operation, 'sendBegin', slice, peer);
     return 'posted';
   }
 
-  #target(
+  /** Where it goes; `undefined` as long as the peer's header must tell, and has not come. */
+  #target(operation: Operation, message: Outgoing): PeerSlots | undefined {
+    const { connection, slice, slotMessage } = message;
+    const regions = operation.regions(connection.peerIndex);
+    const { landing } = slice.step;
+    if (landing === 'slot' || landing === undefined) {
+      const offset = remoteSlotOffset(this.#init, connection, slotMessage);
+      if (connection.slots !== undefined)
+        return this.#within(operation, message, regions, 'slots', offset);
+      const slots = defined(this.#init.peerSlots.get(connection.peer), 'the slots of a peer');
+      return { address: slots.address + offset, key: slots.key };
+    }
+    const offset = landing.offset + slice.offset;
+    return this.#within(operation, message, regions, landing.buffer, offset);
+  }
+
+  #within(
     operation: Operation,
-    { peer, channel }: PlanConnection,
-    { target, bytes }: Outgoing,
+    { connection, slice }: Outgoing,
+    regions: RemoteRegions | undefined,
+    name: keyof RemoteRegions,
+    offset: number,
   ): PeerSlots | undefined {
-    if (target.kind === 'slot') {
-      const slots = defined(this.#init.peerSlots.get(peer), 'the slots of a peer');
-      return remoteSlotAddress(this.#init, slots, peer, channel, target.message);
-    }
-    const output = defined(operation.remoteOutputs.get(peer), 'the header of a peer');
-    if (target.offset + bytes <= output.length) {
-      return { address: output.address + target.offset, key: output.key };
-    }
-    this.#faults.shortOutput(operation, peer, target.offset + bytes, output.length);
+    if (regions === undefined) return undefined;
+    const region = regions[name];
+    const end = offset + slice.bytes;
+    if (region !== undefined && end <= region.length)
+      return { address: region.address + offset, key: region.key };
+    this.#faults.shortRegion(operation, connection.peer, name, end, region?.length ?? 0);
     return undefined;
   }
 
   /** Launches device work; a failure of it is the communicator's. */
-  compute(operation: Operation, work: Computation, slice: SliceId, done: () => void): void {
+  compute(operation: Operation, work: Computation, slice: PlanSlice): void {
     const { session, observer, rank, fail } = this.#init;
     observer.slice(operation, 'computeBegin', slice);
     session.launch(
       computationJob(this.#init, operation, work),
       () => {
         observer.slice(operation, 'computeEnd', slice);
-        done();
+        operation.engine.computed(slice);
       },
       ({ result, message }) => {
         const what = `Device work of ${operation.describe()} on rank ${rank} failed`;

@@ -108,12 +108,18 @@ export class DeviceSession {
     this.domain = domain;
   }
 
-  /** Allocates, maps and registers device memory of HCCL's own; hcclOutOfMemory if there is too little. */
-  async allocate(bytes: number): Promise<{ readonly address: number; readonly mr: FiMr }> {
+  /**
+   * Allocates, maps and registers device memory of HCCL's own, which is used as `what`; hcclOutOfMemory
+   * if there is too little.
+   */
+  async allocate(
+    bytes: number,
+    what = 'receive slots',
+  ): Promise<{ readonly address: number; readonly mr: FiMr }> {
     const { channel } = this.#init;
     const handle = await hlthunk_device_memory_alloc(channel, this.fd, bytes).catch((reason) => {
       if (!(reason instanceof SystemCallError) || reason.code !== 'ENOMEM') throw reason;
-      const message = `Expected ${formatBytes(bytes)} of free device memory for HCCL's receive slots: allocate less, or give the device more HBM`;
+      const message = `Expected ${formatBytes(bytes)} of free device memory for HCCL's ${what}: allocate less, or give the device more HBM`;
       throw hcclError({ result: 'hcclOutOfMemory', message });
     });
     try {

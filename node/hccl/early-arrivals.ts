@@ -3,70 +3,75 @@
  * ahead, because it ends one only after our header for it; so every store here is bounded.
  */
 import type { Rank } from '../../collectives/schedule.ts';
-import type { ControlMessage } from './control-message.ts';
-import { CHANNELS_MAX, SLOTS_PER_LANE } from './lanes.ts';
-
-export type Header = ControlMessage & { readonly kind: 'HEADER' };
-export type Credit = ControlMessage & { readonly kind: 'CREDIT' };
+import type { Credit } from './control-message.ts';
+import { LANES_MAX, SLOTS_PER_LANE } from './lanes.ts';
+import type { Header } from './operation-header.ts';
 
 /** Headers of one peer that may wait. */
 const HEADERS_MAX = 2;
 
 export interface EarlyData {
   readonly peer: Rank;
-  readonly channel: number;
+  readonly lane: number;
   /** Low bits of the operation's number. */
   readonly sequence: number;
 }
 
+interface From<T> {
+  readonly peer: Rank;
+  readonly message: T;
+}
+
 export class EarlyArrivals {
-  readonly #headers = new Map<Rank, Header[]>();
+  #headers: From<Header>[] = [];
   /** The newest credit of each lane. */
-  readonly #credits = new Map<number, { readonly peer: Rank; readonly credit: Credit }>();
-  readonly #data = new Map<number, EarlyData[]>();
+  readonly #credits = new Map<number, From<Credit>>();
+  #data: EarlyData[] = [];
 
   /** `false`: more than a peer that keeps the protocol can send. */
-  keepHeader(peer: Rank, header: Header): boolean {
-    const kept = this.#headers.get(peer) ?? [];
-    if (kept.length >= HEADERS_MAX) return false;
-    this.#headers.set(peer, [...kept, header]);
+  keepHeader(peer: Rank, message: Header): boolean {
+    const kept = this.#headers.filter((one) => one.peer === peer).length;
+    if (kept >= HEADERS_MAX) return false;
+    this.#headers.push({ peer, message });
     return true;
   }
 
-  takeHeader(peer: Rank, sequence: number): Header | undefined {
-    const kept = this.#headers.get(peer) ?? [];
-    const header = kept.find((one) => one.sequence === sequence);
-    this.#headers.set(
-      peer,
-      kept.filter((one) => one !== header),
-    );
-    return header;
+  /** Headers of operation `sequence`, in the order in which they came. */
+  takeHeaders(sequence: number): readonly From<Header>[] {
+    if (this.#headers.length === 0) return this.#headers;
+    const found = this.#headers.filter(({ message }) => message.sequence === sequence);
+    this.#headers = this.#headers.filter(({ message }) => message.sequence !== sequence);
+    return found;
   }
 
-  keepCredit(peer: Rank, credit: Credit): void {
-    this.#credits.set(peer * CHANNELS_MAX + credit.channel, { peer, credit });
+  keepCredit(peer: Rank, message: Credit): void {
+    this.#credits.set(peer * LANES_MAX + message.lane, { peer, message });
   }
 
   /** Credits that grant places of operation `sequence`. */
-  takeCredits(sequence: number): { readonly peer: Rank; readonly credit: Credit }[] {
-    const found = [...this.#credits].filter(([, { credit }]) => credit.sequence === sequence);
-    for (const [lane] of found) this.#credits.delete(lane);
-    return found.map(([, credit]) => credit);
+  takeCredits(sequence: number): readonly From<Credit>[] {
+    const found: From<Credit>[] = [];
+    for (const [lane, credit] of this.#credits) {
+      if (credit.message.sequence !== sequence) continue;
+      found.push(credit);
+      this.#credits.delete(lane);
+    }
+    return found;
   }
 
   /** `false`: more than there are slots. */
   keepData(data: EarlyData): boolean {
-    const lane = data.peer * CHANNELS_MAX + data.channel;
-    const kept = this.#data.get(lane) ?? [];
-    if (kept.length >= SLOTS_PER_LANE) return false;
-    this.#data.set(lane, [...kept, data]);
+    const { peer, lane } = data;
+    const kept = this.#data.filter((one) => one.peer === peer && one.lane === lane).length;
+    if (kept >= SLOTS_PER_LANE) return false;
+    this.#data.push(data);
     return true;
   }
 
-  /** All data that waits, in order of arrival per lane; what is still early must be kept again. */
-  takeData(): EarlyData[] {
-    const all = [...this.#data.values()].flat();
-    this.#data.clear();
+  /** All data that waits, in order of arrival; what is still early must be kept again. */
+  takeData(): readonly EarlyData[] {
+    const all = this.#data;
+    if (all.length > 0) this.#data = [];
     return all;
   }
 }

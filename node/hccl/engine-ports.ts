@@ -1,15 +1,15 @@
 /** What the engine is connected to: the network and the device, in the engine's own words. */
+import type { BufferName } from '../../collectives/schedule.ts';
 import type { InboundLane, OutboundLane } from './lanes.ts';
-import type { PlanConnection, PlanStep } from './plan.ts';
+import type { PlanConnection, PlanSlice } from './plan.ts';
 
 /** Where bytes lie on this device: an operand or result of a kernel, the source of a send. */
 export type Operand =
-  | {
-      readonly kind: 'buffer';
-      readonly buffer: 'input' | 'output' | 'scratch';
-      readonly offset: number;
-    }
-  | { readonly kind: 'slot'; readonly inbound: number; readonly message: number };
+  | { readonly kind: 'buffer'; readonly buffer: BufferName; readonly offset: number }
+  /** A slot of an inbound connection; `message` counts its lane's slot messages. */
+  | { readonly kind: 'slot'; readonly connection: PlanConnection; readonly message: number }
+  /** Where an outbound connection's message number `message` of those that may be is staged. */
+  | { readonly kind: 'staging'; readonly connection: PlanConnection; readonly message: number };
 
 /** What a slice has the device do. */
 export type Computation =
@@ -24,34 +24,25 @@ export type Computation =
 
 /** A message to post. */
 export interface Outgoing {
-  readonly outbound: number;
+  readonly connection: PlanConnection;
   readonly source: Operand;
-  readonly bytes: number;
-  /** Its slot number, or where in the peer's output it goes. */
-  readonly target:
-    | { readonly kind: 'slot'; readonly message: number }
-    | { readonly kind: 'place'; readonly offset: number };
-  readonly slice: SliceId;
-}
-
-/** Names a slice for events and completions. */
-export interface SliceId {
-  readonly step: PlanStep;
-  readonly slice: number;
-  readonly bytes: number;
+  readonly slice: PlanSlice;
+  /** Number of the slot message in its lane; -1: it goes to its place. */
+  readonly slotMessage: number;
 }
 
 export interface EnginePorts {
   /** Posts an RDMA write; `blocked` means: nothing happened, `resume()` when it makes sense again. */
   post(message: Outgoing): 'posted' | 'blocked';
-  /** Launches device work and calls back when it is done. */
-  compute(work: Computation, slice: SliceId, done: () => void): void;
-  /** A connection has something new to announce: granted places or released slots. */
+  /** Launches device work; the engine is told by `computed()`. */
+  compute(work: Computation, slice: PlanSlice): void;
+  /** A connection has something worth announcing: granted places or released slots. */
   announce(inbound: number): void;
   /** Every slice is done. Called once. */
   finished(): void;
 }
 
+/** Lanes of an operation's connections. */
 export interface EngineLanes {
   inbound(connection: PlanConnection): InboundLane;
   outbound(connection: PlanConnection): OutboundLane;

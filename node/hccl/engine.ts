@@ -10,95 +10,54 @@
  * Where a message lands. Operands of reductions go to slots (`lanes.ts`). Everything else goes
  * straight to its final place: a receiver grants a place as soon as the slice that will own it is
  * ready, which is when nobody needs the bytes there any more.
+ *
+ * Where a message is staged (`plan.ts` says why). What recvReduceSend computes, always: it has no other
+ * place, and its slot is free again at once. Any other message only if all else has come to rest:
+ * others wait for its source, and neither slot nor grant is there.
  */
 
 import { reduces } from '../../collectives/program.ts';
 import { assert, defined } from '../../common/assert.ts';
-import type {
-  Computation,
-  EngineLanes,
-  EnginePorts,
-  Operand,
-  Outgoing,
-  SliceId,
-} from './engine-ports.ts';
-import type { InboundLane, OutboundLane } from './lanes.ts';
+import type { Computation, EngineLanes, EnginePorts, Operand, Outgoing } from './engine-ports.ts';
 import {
-  type Plan,
-  type PlanConnection,
-  type PlanMessage,
-  type PlanStep,
-  sliceRange,
-} from './plan.ts';
-
-/** One slice of one step at run time. */
-interface SliceState {
-  readonly step: PlanStep;
-  readonly slice: number;
-  /** Dependencies not met yet. */
-  waiting: number;
-  progress: 'waiting' | 'ready' | 'computing' | 'stored' | 'done';
-  arrived: boolean;
-  /** Number in its inbound lane of the slot message it consumes. */
-  slotMessage: number;
-}
-
-interface InboundState {
-  readonly plan: PlanConnection;
-  readonly lane: InboundLane;
-  /** Messages of this operation that have landed. */
-  arrived: number;
-  /** Messages to places that the sender may write. */
-  granted: number;
-  /** Next message to be looked at for granting. */
-  grantCursor: number;
-}
-
-interface OutboundState {
-  readonly plan: PlanConnection;
-  readonly lane: OutboundLane;
-  /** Next message to post. */
-  cursor: number;
-  /** Messages to places that the peer lets us write; 0 until its header came. */
-  granted: number;
-  /** Messages to places posted so far. */
-  placed: number;
-}
+  type InboundState,
+  inboundStates,
+  mayPost,
+  type OutboundState,
+  operandOf,
+  outboundStates,
+  type SliceState,
+  sliceStates,
+  stagedAfter,
+  stagedBefore,
+  stagingOf,
+} from './engine-state.ts';
+import { Gates } from './gates.ts';
+import type { InboundLane, OutboundLane } from './lanes.ts';
+import type { Plan, PlanSlice } from './plan.ts';
 
 export class Engine {
   readonly #plan: Plan;
   readonly #ports: EnginePorts;
-  readonly #slices: SliceState[] = [];
+  readonly #slices: readonly SliceState[];
   readonly #inbound: readonly InboundState[];
   readonly #outbound: readonly OutboundState[];
-  /** For each step: whom its slices wake, by slice or when the whole step has come so far. */
-  readonly #dependents: { step: PlanStep; until: 'stored' | 'done'; bySlice: boolean }[][];
-  /** Slices of each step that are stored, and done. */
-  readonly #counts: { stored: number; done: number }[];
+  readonly #gates: Gates | undefined;
   #remaining: number;
+  /** Device work and messages under way. */
+  #underWay = 0;
   #state: 'running' | 'finished' | 'aborted' = 'running';
 
   constructor(plan: Plan, lanes: EngineLanes, ports: EnginePorts) {
     this.#plan = plan;
     this.#ports = ports;
-    this.#remaining = plan.slices;
-    this.#counts = plan.steps.map(() => ({ stored: 0, done: 0 }));
-    this.#dependents = plan.steps.map(() => []);
-    this.#inbound = plan.inbound.map((connection) => ({
-      plan: connection,
-      lane: lanes.inbound(connection),
-      arrived: 0,
-      granted: 0,
-      grantCursor: 0,
-    }));
-    this.#outbound = plan.outbound.map((connection) => ({
-      plan: connection,
-      lane: lanes.outbound(connection),
-      cursor: 0,
-      granted: 0,
-      placed: 0,
-    }));
-    for (const step of plan.steps) this.#addSlices(step);
+    this.#remaining = plan.slices.length;
+    this.#slices = sliceStates(plan);
+    this.#inbound = inboundStates(plan, lanes);
+    this.#outbound = outboundStates(plan, lanes);
+    this.#gates = plan.isGated
+      ? new Gates(plan, (slice) => this.#meet(this.#stateOf(slice)))
+      : undefined;
   }
 
   /** Makes every slice without dependencies ready. Grants made here belong in the header. */
@@ -107,6 +66,7 @@ export class Engine {
     for (const state of this.#slices) {
       if (state.waiting === 0 && state.progress === 'waiting') this.#ready(state);
     }
+    this.#gates?.start();
   }
 
   /** Places that the sender of `inbound` may write now. */
@@ -114,36 +74,61 @@ export class Engine {
     return defined(this.#inbound[inbound], 'the connection').granted;
   }
 
+  /** The receiving end of a connection's lane. */
+  inboundLane(inbound: number): InboundLane {
+    return defined(this.#inbound[inbound], 'the connection').lane;
+  }
+
+  /** The sending end of a connection's lane. */
+  outboundLane(outbound: number): OutboundLane {
+    return defined(this.#outbound[outbound], 'the connection').lane;
+  }
+
   /** The next message of a connection has landed. `undefined`: there is none, the peer is broken. */
-  arrive(inbound: number): SliceId | undefined {
+  arrive(inbound: number): PlanSlice | undefined {
     const connection = defined(this.#inbound[inbound], 'the connection');
     const message = connection.plan.messages[connection.arrived];
     if (message === undefined) return undefined;
     connection.arrived++;
-    const state = this.#sliceOf(message);
-    if (message.landing === 'slot') state.slotMessage = connection.lane.arrived++;
+    const state = this.#stateOf(message);
+    if (reduces(message.step.kind)) state.slotMessage = connection.lane.arrived++;
     state.arrived = true;
     this.#advance(state);
-    return this.#idOf(state);
+    this.#settle();
+    return message;
   }
 
-  /** The peer at the other end of `outbound` lets us write `granted` places. */
+  /** The peer at the other end of `outbound` lets us write `granted` places, or has given slots back. */
   grant(outbound: number, granted: number): void {
     const connection = defined(this.#outbound[outbound], 'the connection');
     connection.granted = Math.max(connection.granted, granted);
-    this.#pump(outbound);
+    if (connection.peer === 'unknown') connection.peer = 'known';
+    this.#pump(connection);
+    this.#settle();
   }
 
   /** Tries everything that was blocked. */
   resume(): void {
-    for (let index = 0; index < this.#outbound.length; index++) this.#pump(index);
+    for (const connection of this.#outbound) this.#pump(connection);
+    this.#settle();
   }
 
   /** A posted message was acknowledged. */
-  sent(id: SliceId): void {
-    const state = this.#sliceAt(id.step, id.slice);
-    if (state.step.kind === 'recvReduceSend') this.#releaseSlot(state);
-    this.#done(state);
+  sent(slice: PlanSlice): void {
+    if (this.#state !== 'running') return;
+    this.#underWay--;
+    this.#done(this.#stateOf(slice));
+    this.#settle();
+  }
+
+  /** Device work of a slice has ended. */
+  computed(slice: PlanSlice): void {
+    if (this.#state !== 'running') return;
+    this.#underWay--;
+    const state = this.#stateOf(slice);
+    if (state.progress === 'staging') this.#staged(state);
+    else this.#stored(state);
+    this.#settle();
   }
 
   /** Nothing more happens; late completions and arrivals are ignored. */
@@ -154,32 +139,14 @@ export class Engine {
   /** The first slice that is not done: where the operation stands, for messages. */
   position(): { readonly channel: number; readonly step: number } | undefined {
     const state = this.#slices.find((slice) => slice.progress !== 'done');
-    return state && { channel: state.step.channel, step: state.step.step };
-  }
-
-  #addSlices(step: PlanStep): void {
-    let waiting = 0;
-    for (const dependency of step.dependsOn) {
-      const { until, bySlice } = dependency;
-      defined(this.#dependents[dependency.step], 'the step').push({ step, until, bySlice });
-      waiting++;
-    }
-    for (let slice = 0; slice < step.slices; slice++) {
-      this.#slices.push({
-        step,
-        slice,
-        waiting,
-        progress: 'waiting',
-        arrived: step.inbound === undefined || step.bytes === 0,
-        slotMessage: -1,
-      });
-    }
+    return state && { channel: state.plan.step.channel, step: state.plan.step.step };
   }
 
   #ready(state: SliceState): void {
     assert(state.progress === 'waiting', 'Expected a waiting slice');
     state.progress = 'ready';
-    if (state.step.inbound !== undefined) this.#advanceGrants(state.step.inbound);
+    const { inbound } = state.plan.step;
+    if (inbound !== undefined && !reduces(state.plan.step.kind)) this.#advanceGrants(inbound);
     this.#advance(state);
   }
 
@@ -190,8 +157,8 @@ export class Engine {
     for (;;) {
       const message = connection.plan.messages[connection.grantCursor];
       if (message === undefined) break;
-      if (message.landing === 'place') {
-        if (this.#sliceOf(message).progress === 'waiting') break;
+      if (!reduces(message.step.kind)) {
+        if (this.#stateOf(message).progress === 'waiting') break;
         connection.granted++;
       }
       connection.grantCursor++;
@@ -202,51 +169,76 @@ export class Engine {
   /** Does what a ready slice, whose message is here, has to do. */
   #advance(state: SliceState): void {
     if (this.#state !== 'running' || state.progress !== 'ready' || !state.arrived) return;
-    const work = state.step.bytes === 0 ? undefined : this.#computation(state);
+    const { step } = state.plan;
+    if (step.kind === 'recvReduceSend' && !this.#hasStaging(state)) return;
+    const work = reduces(step.kind) ? this.#reduction(state) : this.#copy(state);
     if (work === undefined) {
       this.#stored(state);
       return;
     }
     state.progress = 'computing';
-    this.#ports.compute(work, this.#idOf(state), () => {
-      if (this.#state === 'running') this.#stored(state);
-    });
+    this.#compute(work, state);
   }
 
-  #computation(state: SliceState): Computation | undefined {
-    const { step } = state;
-    const bytes = this.#bytesOf(state);
-    if (reduces(step.kind)) {
-      const b = this.#operand(state, step.src ?? defined(step.dst, 'a destination'));
-      const slot = this.#slotOperand(state);
-      const a =
-        step.kind === 'reduce' ? this.#operand(state, defined(step.dst, 'a destination')) : slot;
-      const dst = step.dst === undefined ? slot : this.#operand(state, step.dst);
-      return { kind: 'reduce', dst, a, b, bytes };
-    }
-    if (step.kind !== 'copy') return undefined;
-    const src = defined(step.src, 'a source');
-    const dst = defined(step.dst, 'a destination');
-    if (src.buffer === dst.buffer && src.offset === dst.offset) return undefined;
-    return { kind: 'copy', dst: this.#operand(state, dst), src: this.#operand(state, src), bytes };
+  #compute(work: Computation, { plan }: SliceState): void {
+    this.#underWay++;
+    this.#ports.compute(work, plan);
+  }
+
+  #reduction(state: SliceState): Computation {
+    const { step, bytes } = state.plan;
+    const dst = step.dst && operandOf(state.plan, step.dst);
+    const a = step.kind === 'reduce' ? dst : this.#slot(state);
+    return {
+      kind: 'reduce',
+      dst: dst ?? stagingOf(this.#outboundOf(state), state.plan),
+      a: defined(a, 'a first operand'),
+      b: operandOf(state.plan, defined(step.src, 'a second operand')),
+      bytes,
+    };
+  }
+
+  #copy(state: SliceState): Computation | undefined {
+    const { step, bytes } = state.plan;
+    if (step.kind !== 'copy' || step.isOntoItself) return undefined;
+    const src = operandOf(state.plan, defined(step.src, 'a source'));
+    return {
+      kind: 'copy',
+      dst: operandOf(state.plan, defined(step.dst, 'a destination')),
+      src,
+      bytes,
+    };
   }
 
   #stored(state: SliceState): void {
+    const { step, onStored } = state.plan;
     state.progress = 'stored';
-    const { step } = state;
-    if (step.kind === 'recvReduceCopy' || step.kind === 'recvReduceCopySend')
-      this.#releaseSlot(state);
-    this.#wake(state, 'stored');
-    if (step.outbound === undefined || step.bytes === 0) this.#done(state);
-    else this.#pump(step.outbound);
+    if (state.slotMessage >= 0) this.#releaseSlot(state);
+    for (const id of onStored) this.#meet(defined(this.#slices[id], 'the slice'));
+    if (step.outbound === undefined) {
+      this.#done(state);
+      return;
+    }
+    if (step.kind === 'recvReduceSend') {
+      state.isStaged = true;
+      this.#free(state);
+    }
+    this.#pump(defined(this.#outbound[step.outbound], 'the connection'));
+  }
+
+  /** Nobody has to wait for its source: what it sends has left, or lies in the staging memory. */
+  #free(state: SliceState): void {
+    if (state.isFree) return;
+    state.isFree = true;
+    for (const id of state.plan.onFree) this.#meet(defined(this.#slices[id], 'the slice'));
+    this.#gates?.through(state.plan);
   }
 
   #done(state: SliceState): void {
-    if (this.#state !== 'running') return;
-    assert(state.progress === 'stored', 'Expected a stored slice');
     state.progress = 'done';
     this.#remaining--;
-    this.#wake(state, 'done');
+    this.#free(state);
+    if (state.plan.staged >= 0) this.#leaveStaging(state);
     if (this.#remaining === 0) this.#finish();
   }
 
@@ -256,101 +248,116 @@ export class Engine {
     this.#ports.finished();
   }
 
-  #wake(state: SliceState, reached: 'stored' | 'done'): void {
-    const counts = defined(this.#counts[state.step.index], 'the step');
-    counts[reached]++;
-    const whole = counts[reached] === state.step.slices;
-    for (const { step, until, bySlice } of defined(
-      this.#dependents[state.step.index],
-      'the step',
-    )) {
-      if (until !== reached) continue;
-      if (bySlice) this.#meet(this.#sliceAt(step, state.slice));
-      else if (whole) {
-        for (let slice = 0; slice < step.slices; slice++) this.#meet(this.#sliceAt(step, slice));
-      }
-    }
-  }
-
   #meet(state: SliceState): void {
     state.waiting--;
     assert(state.waiting >= 0, 'Expected an unmet dependency');
     if (state.waiting === 0) this.#ready(state);
   }
 
+  // -- messages -----------------------------------------------------------------------------------
+
   /** Posts messages of one connection in their order, as long as slices and credits allow. */
-  #pump(outbound: number): void {
-    const connection = defined(this.#outbound[outbound], 'the connection');
+  #pump(connection: OutboundState): void {
     while (this.#state === 'running') {
       const message = connection.plan.messages[connection.cursor];
       if (message === undefined) return;
-      const state = this.#sliceOf(message);
-      if (state.progress !== 'stored' || !this.#mayPost(connection, message)) return;
-      if (this.#ports.post(this.#outgoing(outbound, connection, message, state)) === 'blocked')
+      const state = this.#stateOf(message);
+      if (state.progress !== 'stored' || !mayPost(connection, message)) return;
+      if (this.#ports.post(this.#outgoing(connection, state)) === 'blocked') {
+        connection.peer = 'refused';
         return;
+      }
+      this.#underWay++;
+      connection.peer = 'known';
+      state.progress = 'posted';
       connection.cursor++;
-      if (message.landing === 'slot') connection.lane.filled++;
+      if (message.step.landing === 'slot') connection.lane.filled++;
       else connection.placed++;
     }
   }
 
-  #mayPost(connection: OutboundState, message: PlanMessage): boolean {
-    if (message.landing === 'slot') return connection.lane.hasSlot;
-    return connection.placed < connection.granted;
+  #outgoing({ plan, lane }: OutboundState, state: SliceState): Outgoing {
+    const slotMessage = state.plan.step.landing === 'slot' ? lane.filled : -1;
+    return { connection: plan, source: this.#source(state), slice: state.plan, slotMessage };
   }
 
-  #outgoing(
-    outbound: number,
-    connection: OutboundState,
-    message: PlanMessage,
-    state: SliceState,
-  ): Outgoing {
-    const { step, slice } = state;
-    const source =
-      step.kind === 'recvReduceSend'
-        ? this.#slotOperand(state)
-        : this.#operand(state, defined(step.kind === 'send' ? step.src : step.dst, 'a source'));
-    const { offset } = sliceRange(step, slice, this.#plan.sliceBytes);
-    const { landing } = step;
-    const target =
-      message.landing === 'slot' || landing === 'slot' || landing === undefined
-        ? ({ kind: 'slot', message: connection.lane.filled } as const)
-        : ({ kind: 'place', offset: landing.offset + offset } as const);
-    return { outbound, source, bytes: this.#bytesOf(state), target, slice: this.#idOf(state) };
-  }
-
-  #operand(
-    state: SliceState,
-    range: { buffer: 'input' | 'output' | 'scratch'; offset: number },
-  ): Operand {
-    const { offset } = sliceRange(state.step, state.slice, this.#plan.sliceBytes);
-    return { kind: 'buffer', buffer: range.buffer, offset: range.offset + offset };
-  }
-
-  #slotOperand(state: SliceState): Operand {
-    const inbound = state.step.inbound ?? -1;
-    return { kind: 'slot', inbound, message: state.slotMessage };
+  #source(state: SliceState): Operand {
+    if (state.isStaged) return stagingOf(this.#outboundOf(state), state.plan);
+    const { kind, src, dst } = state.plan.step;
+    return operandOf(state.plan, defined(kind === 'send' ? src : dst, 'a source'));
   }
 
   #releaseSlot(state: SliceState): void {
-    if (state.slotMessage < 0 || state.step.inbound === undefined) return;
-    defined(this.#inbound[state.step.inbound], 'the connection').lane.release(state.slotMessage);
-    this.#ports.announce(state.step.inbound);
+    const inbound = defined(state.plan.step.inbound, 'the connection');
+    const { lane, granted } = defined(this.#inbound[inbound], 'the connection');
+    lane.release(state.slotMessage);
+    if (lane.worthAnnouncing(granted)) this.#ports.announce(inbound);
   }
 
-  #sliceOf(message: PlanMessage): SliceState {
-    return this.#sliceAt(defined(this.#plan.steps[message.step], 'the step'), message.slice);
+  #slot(state: SliceState): Operand {
+    const inbound = defined(state.plan.step.inbound, 'the connection');
+    const { plan } = defined(this.#inbound[inbound], 'the connection');
+    return { kind: 'slot', connection: plan, message: state.slotMessage };
   }
 
-  #sliceAt(step: PlanStep, slice: number): SliceState {
-    return defined(this.#slices[step.firstSlice + slice], 'the slice');
+  // -- staging ------------------------------------------------------------------------------------
+
+  /** Entries are used in turn: the message that had it before must have gone. */
+  #hasStaging(state: SliceState): boolean {
+    const before = stagedBefore(this.#outboundOf(state), state.plan);
+    return before === undefined || this.#stateOf(before).progress === 'done';
   }
 
-  #bytesOf(state: SliceState): number {
-    return sliceRange(state.step, state.slice, this.#plan.sliceBytes).length;
+  /** The entry may be used again. */
+  #leaveStaging(state: SliceState): void {
+    const next = stagedAfter(this.#outboundOf(state), state.plan);
+    if (next?.step.kind === 'recvReduceSend') this.#advance(this.#stateOf(next));
   }
 
-  #idOf(state: SliceState): SliceId {
-    return { step: state.step, slice: state.slice, bytes: this.#bytesOf(state) };
+  /** Once nothing is under way, messages that others wait for are staged. */
+  #settle(): void {
+    if (!this.#plan.mayStage || this.#underWay > 0 || this.#state !== 'running') return;
+    for (const connection of this.#outbound) {
+      if (connection.peer === 'known') this.#stageFrom(connection);
+    }
+  }
+
+  /** Stages what is awaited of the messages that are stored and next to be posted. */
+  #stageFrom(connection: OutboundState): void {
+    const { messages } = connection.plan;
+    connection.stageCursor = Math.max(connection.stageCursor, connection.cursor);
+    for (; connection.stageCursor < messages.length; connection.stageCursor++) {
+      const message = defined(messages[connection.stageCursor], 'a message');
+      const state = this.#stateOf(message);
+      if (state.progress !== 'stored') return;
+      if (message.staged < 0 || state.isStaged) continue;
+      if (!this.#hasStaging(state)) return;
+      const src = this.#source(state);
+      state.progress = 'staging';
+      this.#compute(
+        {
+          kind: 'copy',
+          dst: stagingOf(this.#outboundOf(state), state.plan),
+          src,
+          bytes: message.bytes,
+        },
+        state,
+      );
+    }
+  }
+
+  #staged(state: SliceState): void {
+    state.progress = 'stored';
+    state.isStaged = true;
+    this.#free(state);
+    this.#pump(this.#outboundOf(state));
+  }
+
+  #outboundOf({ plan }: SliceState): OutboundState {
+    return defined(this.#outbound[plan.step.outbound ?? -1], 'the connection');
+  }
+
+  #stateOf({ id }: PlanSlice): SliceState {
+    return defined(this.#slices[id], 'the slice');
   }
 }

@@ -9,19 +9,28 @@ import type { Scheduler } from '../../common/scheduler.ts';
 import type { FiEndpoint } from '../fabric/endpoint.ts';
 import type { FiAddr, FiCompletion, FiCompletionError, FiErrno } from '../fabric/fabric.ts';
 import { ControlChannel, ControlContext } from './control-channel.ts';
-import { type ControlMessage, readImmediate, sameCall } from './control-message.ts';
+import {
+  type ControlMessage,
+  type Credit,
+  laneOfImmediate,
+  sequenceOfImmediate,
+} from './control-message.ts';
 import { DataPosting } from './data-posting.ts';
 import type { DeviceSession } from './device-session.ts';
-import { type Credit, EarlyArrivals, type EarlyData, type Header } from './early-arrivals.ts';
+import { EarlyArrivals, type EarlyData } from './early-arrivals.ts';
 import { Engine } from './engine.ts';
 import type { HcclFailure } from './failure.ts';
 import { Faults } from './faults.ts';
 import { Flush, FlushContext, type FlushInit } from './flush.ts';
-import { LaneBook, type LaneId } from './lane-book.ts';
-import { CHANNELS_MAX, type InboundLane } from './lanes.ts';
+import { LaneBook } from './lane-book.ts';
+import { InboundLane, KEPT_LANES, LANES_MAX, OutboundLane } from './lanes.ts';
 import type { SlotPool } from './memory-map.ts';
 import type { OperationObserver } from './observer.ts';
 import { DataContext, type Operation } from './operation.ts';
+import { sameCall } from './operation-call.ts';
+import type { Header } from './operation-header.ts';
+import { connectionOf, headerFor, samePair } from './operation-peers.ts';
+import type { PlanConnection } from './plan.ts';
 
 /** A peer's receive slots, as this rank writes them. */
 export interface PeerSlots {
@@ -62,6 +71,13 @@ export class Exchange {
   readonly #silent: Set<Rank>;
   /** Peers that have left, with the last operation they finished. */
   readonly #departed = new Map<Rank, number>();
+  /** Kept lanes, and new ones for the operation. */
+  readonly #engineLanes = {
+    inbound: ({ peer, lane, slots }: PlanConnection) =>
+      lane < KEPT_LANES ? this.#lanes.inbound(peer, lane) : new InboundLane(slots?.count),
+    outbound: ({ peer, lane, slots }: PlanConnection) =>
+      lane < KEPT_LANES ? this.#lanes.outbound(peer, lane) : new OutboundLane(slots?.count),
+  };
   #current: Operation | undefined;
   #sequence = 0;
   #state: 'open' | 'closed' = 'open';
@@ -120,20 +136,18 @@ export class Exchange {
     const { plan } = operation;
     for (const [peer, last] of this.#departed) this.#checkDeparted(peer, last);
     if (this.#current === undefined) return;
-    const lanes = {
-      inbound: (id: LaneId) => this.#lanes.inbound(id),
-      outbound: (id: LaneId) => this.#lanes.outbound(id),
-    };
-    operation.engine = new Engine(plan, lanes, {
+    operation.engine = new Engine(plan, this.#engineLanes, {
       post: (message) =>
         this.#state === 'closed' ? 'blocked' : this.#data.post(operation, message),
-      compute: (work, slice, done) => this.#data.compute(operation, work, slice, done),
-      announce: (inbound) =>
-        this.#lanes.markDirty(defined(plan.inbound[inbound], 'the connection')),
+      compute: (work, slice) => this.#data.compute(operation, work, slice),
+      announce: (inbound) => {
+        const { peer, lane } = defined(plan.inbound[inbound], 'the connection');
+        this.#lanes.markDirty(peer, lane);
+      },
       finished: () => operation.engineFinished(),
     });
     operation.engine.start();
-    for (const peer of plan.peers) this.#sendHeader(operation, peer);
+    for (const peer of plan.peers) this.control.send(peer.rank, headerFor(operation, peer));
     if (this.#state === 'closed') return;
     operation.state = 'running';
     operation.engine.resume();
@@ -160,10 +174,10 @@ export class Exchange {
     const { context } = completion;
     if (completion.kind === 'remoteWriteData') {
       const peer = this.#rankOfAddress.get(completion.source);
-      const { channel, sequence } = readImmediate(completion.data);
-      if (peer === undefined || channel >= CHANNELS_MAX)
-        this.#faults.nonsense(peer, 'data of no lane');
-      else this.#dataCompleted({ peer, channel, sequence });
+      const lane = laneOfImmediate(completion.data);
+      const sequence = sequenceOfImmediate(completion.data);
+      if (peer === undefined || lane >= LANES_MAX) this.#faults.nonsense(peer, 'data of no lane');
+      else this.#dataCompleted({ peer, lane, sequence });
     } else if (context instanceof FlushContext) {
       this.#flush?.completed();
     } else if (context instanceof DataContext) {
@@ -178,7 +192,7 @@ export class Exchange {
   completionError(error: FiCompletionError): void {
     if (this.#state === 'closed') return;
     const { context } = error;
-    if (context instanceof ControlContext && context.kind === 'send') this.control.sent();
+    if (context instanceof ControlContext && context.kind === 'send') this.control.sent(context);
     const peer = this.#rankOfAddress.get(error.peer);
     if (peer !== undefined && this.#departed.has(peer)) {
       this.#undelivered(peer, context);
@@ -193,7 +207,7 @@ export class Exchange {
   #checkDeparted(peer: Rank, last: number): void {
     const current = this.#current;
     if (current === undefined || current.sequence <= last) return;
-    if (current.plan.peers.includes(peer)) this.#faults.departed(current, peer, last);
+    if (current.plan.peerOf.has(peer)) this.#faults.departed(current, peer, last);
   }
 
   /**
@@ -206,32 +220,21 @@ export class Exchange {
     if (operation.sequence <= (this.#departed.get(peer) ?? 0)) operation.engine.sent(slice);
   }
 
-  #sendHeader(operation: Operation, peer: Rank): void {
-    const { plan, output } = operation;
-    const granted = plan.program.channels.map(({ id }) => {
-      const index = plan.inbound.findIndex((one) => one.peer === peer && one.channel === id);
-      const places = index < 0 ? 0 : operation.engine.granted(index);
-      this.#lanes.inbound({ peer, channel: id }).announcedGranted = places;
-      return places;
-    });
-    this.control.send(peer, {
-      kind: 'HEADER',
-      sequence: operation.sequence,
-      call: operation.call,
-      output: { address: output.address, key: output.mr?.key ?? 0n, length: output.bytes },
-      granted,
-    });
+  #replayEarly(operation: Operation): void {
+    for (const { peer, message } of this.#early.takeHeaders(operation.sequence))
+      this.#header(operation, peer, message);
+    for (const { peer, message } of this.#early.takeCredits(operation.sequence))
+      this.#grant(operation, peer, message);
+    for (const data of this.#early.takeData()) this.#dataArrived(data);
   }
 
-  #replayEarly(operation: Operation): void {
-    for (const peer of operation.plan.peers) {
-      const header = this.#early.takeHeader(peer, operation.sequence);
-      if (header !== undefined) this.#header(operation, peer, header);
-    }
-    for (const { peer, credit } of this.#early.takeCredits(operation.sequence)) {
-      this.#grant(operation, peer, credit);
-    }
-    for (const data of this.#early.takeData()) this.#dataArrived(data);
+  /** Runs `use` once everything that has completed by now is in device memory, unless closed by then. */
+  whenLanded(use: () => void): void {
+    if (this.#flush === undefined) use();
+    else
+      this.#flush.before(() => {
+        if (this.#state === 'open') use();
+      });
   }
 
   // -- outgoing -----------------------------------------------------------------------------------
@@ -239,28 +242,33 @@ export class Exchange {
   /** Sends the newest credit of every lane that has changed; what is refused stays for `progress`. */
   #announce(): void {
     if (this.#state === 'closed' || this.#current?.state === 'opening') return;
-    this.#lanes.announceDirty((id, lane) => this.#announceLane(id, lane));
+    this.#lanes.announceDirty(this.#announceLane);
   }
 
-  #announceLane({ peer, channel }: LaneId, lane: InboundLane): boolean {
+  readonly #announceLane = (peer: Rank, lane: number): boolean => {
     const current = this.#current;
-    const index =
-      current?.plan.inbound.findIndex((one) => one.peer === peer && one.channel === channel) ?? -1;
-    const granted = index < 0 ? 0 : (current?.engine.granted(index) ?? 0);
-    if (this.#departed.has(peer) || !lane.worthAnnouncing(granted)) return true;
-    const slotsReleased = lane.released;
+    const inbound = current === undefined ? -1 : connectionOf(current, 'inbound', peer, lane);
+    const granted = inbound < 0 ? 0 : (current?.engine.granted(inbound) ?? 0);
+    const end = inbound < 0 ? this.#keptInbound(peer, lane) : current?.engine.inboundLane(inbound);
+    if (end === undefined || this.#departed.has(peer) || !end.worthAnnouncing(granted)) return true;
+    const slotsReleased = end.released;
     const sequence = this.#sequence;
-    const credit = { kind: 'CREDIT', sequence, channel, granted, slotsReleased } as const;
+    const credit = { kind: 'CREDIT', sequence, lane, granted, slotsReleased } as const;
     if (!this.control.trySend(peer, credit)) return false;
-    lane.announce(granted);
+    end.announce(granted);
     return true;
+  };
+
+  /** A lane of an operation that has ended is none. */
+  #keptInbound(peer: Rank, lane: number): InboundLane | undefined {
+    return lane < KEPT_LANES ? this.#lanes.inbound(peer, lane) : undefined;
   }
 
   // -- incoming -----------------------------------------------------------------------------------
 
   #controlCompletion(completion: FiCompletion, context: ControlContext): void {
     if (context.kind === 'send') {
-      this.control.sent();
+      this.control.sent(context);
       return;
     }
     const peer = this.#rankOfAddress.get(completion.source);
@@ -300,61 +308,74 @@ export class Exchange {
   }
 
   #header(operation: Operation, peer: Rank, header: Header): void {
-    if (!sameCall(operation.call, header.call)) {
+    const { call, plan, engine } = operation;
+    if (!sameCall(call, header.call)) {
       this.#faults.mismatch(operation, peer, header.call);
       return;
     }
-    operation.remoteOutputs.set(peer, header.output);
-    operation.awaited.delete(peer);
-    operation.plan.outbound.forEach((connection, index) => {
-      if (connection.peer !== peer) return;
-      operation.engine.grant(index, header.granted[connection.channel] ?? 0);
-    });
+    if (!samePair(operation, peer, header)) {
+      this.#faults.pairMismatch(operation, peer, header);
+      return;
+    }
+    const index = plan.peerOf.get(peer);
+    const outbound = plan.peers[index ?? -1]?.outbound ?? [];
+    if (index === undefined || header.granted.length !== outbound.length) {
+      this.#faults.nonsense(peer, `the header of another program in ${operation.describe()}`);
+      return;
+    }
+    if (!operation.started(index, header)) {
+      this.#faults.nonsense(peer, `a second header of operation ${header.sequence}`);
+      return;
+    }
+    for (let lane = 0; lane < outbound.length; lane++)
+      engine.grant(outbound[lane] as number, header.granted[lane] as number);
     operation.settleIfComplete();
   }
 
   #creditArrived(peer: Rank, credit: Credit): void {
-    const known = credit.channel < CHANNELS_MAX;
-    const lane = this.#lanes.outbound({ peer, channel: known ? credit.channel : 0 });
-    if (!known || !lane.credit(credit.slotsReleased)) {
-      this.#faults.nonsense(
-        peer,
-        `a credit of ${credit.slotsReleased} slots on channel ${credit.channel}`,
-      );
+    const current = this.#current?.state === 'running' ? this.#current : undefined;
+    const { lane, slotsReleased } = credit;
+    if (lane >= LANES_MAX || !this.#takeSlots(current, peer, credit)) {
+      this.#faults.nonsense(peer, `a credit of ${slotsReleased} slots on lane ${lane}`);
       return;
     }
-    const current = this.#current;
     if (credit.sequence > this.#sequence) this.#early.keepCredit(peer, credit);
-    if (current?.state === 'running') this.#grant(current, peer, credit);
+    if (current !== undefined) this.#grant(current, peer, credit);
+  }
+
+  /** `false`: the peer claims what cannot be. */
+  #takeSlots(current: Operation | undefined, peer: Rank, credit: Credit): boolean {
+    const { lane, sequence, slotsReleased } = credit;
+    if (lane < KEPT_LANES) return this.#lanes.outbound(peer, lane).credit(slotsReleased);
+    // Of an operation that has ended, or of one for whose slots nothing was sent yet.
+    if (current === undefined || sequence !== current.sequence) return true;
+    const index = connectionOf(current, 'outbound', peer, lane);
+    return index < 0 || current.engine.outboundLane(index).credit(slotsReleased);
   }
 
   #grant(operation: Operation, peer: Rank, credit: Credit): void {
-    const { outbound } = operation.plan;
-    const index = outbound.findIndex((one) => one.peer === peer && one.channel === credit.channel);
+    const index = connectionOf(operation, 'outbound', peer, credit.lane);
     if (index < 0) return;
-    const places = credit.sequence === operation.sequence && operation.remoteOutputs.has(peer);
-    if (places) operation.engine.grant(index, credit.granted);
+    const isKnown = operation.regions(operation.plan.peerOf.get(peer) ?? -1) !== undefined;
+    if (credit.sequence === operation.sequence && isKnown)
+      operation.engine.grant(index, credit.granted);
     else operation.engine.resume();
   }
 
   /** A completion has announced data, which may still be on its way through the device's bus. */
   #dataCompleted(data: EarlyData): void {
-    if (this.#flush === undefined) this.#dataArrived(data);
-    else
-      this.#flush.before(() => {
-        if (this.#state === 'open') this.#dataArrived(data);
-      });
+    this.whenLanded(() => this.#dataArrived(data));
   }
 
   #dataArrived(data: EarlyData): void {
-    const { peer, channel, sequence } = data;
+    const { peer, lane, sequence } = data;
     const current = this.#current;
-    if (current?.state !== 'running' || sequence !== (current.sequence & 0xffffff)) {
-      if (!this.#early.keepData(data)) this.#faults.nonsense(peer, 'more data than it has slots');
+    if (current?.state !== 'running' || sequence !== sequenceOfImmediate(current.sequence)) {
+      const isKept = lane < KEPT_LANES && this.#early.keepData(data);
+      if (!isKept) this.#faults.nonsense(peer, 'more data than it has slots');
       return;
     }
-    const { inbound } = current.plan;
-    const index = inbound.findIndex((one) => one.peer === peer && one.channel === channel);
+    const index = connectionOf(current, 'inbound', peer, lane);
     const slice = index < 0 ? undefined : current.engine.arrive(index);
     if (slice === undefined) this.#faults.nonsense(peer, `data beyond ${current.describe()}`);
     else this.#init.observer.slice(current, 'arrived', slice, peer);

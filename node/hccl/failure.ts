@@ -1,7 +1,7 @@
 /** How an HCCL call fails, and the one table from libfabric's errors to HCCL's results. */
 import type { FiErrno } from '../fabric/fabric.ts';
 import { SystemCallError } from '../process/system-call.ts';
-import { HCCL_RESULTS, type HcclResult } from './hccl.ts';
+import { HCCL_RESULTS, type HcclResult, isHcclResult } from './hccl.ts';
 
 /** Why a communicator or a call failed. `message` names rank, collective and step where they are known. */
 export interface HcclFailure {
@@ -18,6 +18,12 @@ export function hcclError(failure: HcclFailure): SystemCallError {
 /** `hcclInvalidArgument: Expected ... but found ...`. */
 export function invalidArgument(message: string): SystemCallError {
   return hcclError({ result: 'hcclInvalidArgument', message });
+}
+
+/** The result that something thrown is; hcclInternalError if it has none. */
+export function resultOf(reason: unknown): HcclResult {
+  const known = reason instanceof SystemCallError && isHcclResult(reason.code);
+  return known ? (reason.code as HcclResult) : 'hcclInternalError';
 }
 
 /** fi_cq_err_entry.err and errors of calls, as HCCL results. Total: a test proves it. */
@@ -66,7 +72,12 @@ export function fabricFailure(what: string, error: FiErrno, detail = ''): HcclFa
   return { result: RESULT_OF_FI_ERRNO[error], message: `${what} failed (${because})` };
 }
 
-/** Sentence of a result, as hcclGetErrorString gives it. */
-export function hcclGetErrorString(result: HcclResult): string {
-  return HCCL_RESULTS[result][1];
+/**
+ * hcclGetErrorString: the sentence of a result, given by its name or its number; one that does not exist
+ * gets a sentence too, as in C.
+ */
+export function hcclGetErrorString(result: HcclResult | number): string {
+  const rows = Object.entries(HCCL_RESULTS);
+  const row = rows.find(([name, [number]]) => name === result || number === result);
+  return row?.[1][1] ?? `Unknown result ${result}`;
 }

@@ -1,17 +1,12 @@
-/** All lanes of one communicator, and which of them have a credit to announce. */
+/** The kept lanes of one communicator, and which lanes have a credit to announce. */
 import type { Rank } from '../../collectives/schedule.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
-import { CHANNELS_MAX, InboundLane, OutboundLane } from './lanes.ts';
-
-export interface LaneId {
-  readonly peer: Rank;
-  readonly channel: number;
-}
+import { InboundLane, LANES_MAX, OutboundLane } from './lanes.ts';
 
 export class LaneBook {
   readonly #inbound = new Map<number, InboundLane>();
   readonly #outbound = new Map<number, OutboundLane>();
-  readonly #dirty = new Map<number, LaneId>();
+  readonly #dirty = new Set<number>();
   readonly #scheduler: Scheduler;
   readonly #flush: () => void;
   #flushing: 'idle' | 'scheduled' = 'idle';
@@ -22,17 +17,23 @@ export class LaneBook {
     this.#flush = flush;
   }
 
-  inbound(id: LaneId): InboundLane {
-    return laneOf(this.#inbound, id, () => new InboundLane());
+  inbound(peer: Rank, lane: number): InboundLane {
+    const key = peer * LANES_MAX + lane;
+    const known = this.#inbound.get(key) ?? new InboundLane();
+    this.#inbound.set(key, known);
+    return known;
   }
 
-  outbound(id: LaneId): OutboundLane {
-    return laneOf(this.#outbound, id, () => new OutboundLane());
+  outbound(peer: Rank, lane: number): OutboundLane {
+    const key = peer * LANES_MAX + lane;
+    const known = this.#outbound.get(key) ?? new OutboundLane();
+    this.#outbound.set(key, known);
+    return known;
   }
 
   /** The lane's sender has something new to learn. */
-  markDirty(id: LaneId): void {
-    this.#dirty.set(keyOf(id), id);
+  markDirty(peer: Rank, lane: number): void {
+    this.#dirty.add(peer * LANES_MAX + lane);
     if (this.#flushing === 'scheduled') return;
     this.#flushing = 'scheduled';
     this.#scheduler.soon(() => {
@@ -42,23 +43,10 @@ export class LaneBook {
   }
 
   /** Hands each dirty lane to `announce`; it stays dirty if that answers `false`. */
-  announceDirty(announce: (id: LaneId, lane: InboundLane) => boolean): void {
-    for (const [key, id] of [...this.#dirty]) {
-      if (announce(id, this.inbound(id))) this.#dirty.delete(key);
+  announceDirty(announce: (peer: Rank, lane: number) => boolean): void {
+    for (const key of this.#dirty) {
+      const lane = key % LANES_MAX;
+      if (announce((key - lane) / LANES_MAX, lane)) this.#dirty.delete(key);
     }
   }
-}
-
-function keyOf({ peer, channel }: LaneId): number {
-  return peer * CHANNELS_MAX + channel;
-}
-
-function laneOf<T>(lanes: Map<number, T>, id: LaneId, make: () => T): T {
-  const key = keyOf(id);
-  let lane = lanes.get(key);
-  if (lane === undefined) {
-    lane = make();
-    lanes.set(key, lane);
-  }
-  return lane;
 }

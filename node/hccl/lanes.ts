@@ -1,22 +1,32 @@
 /**
  * Receive slots and their credits. A lane is one direction of one connection (source rank,
- * destination rank, channel) for the whole life of a communicator. Its receiver owns
- * `SLOTS_PER_LANE` slots of device memory that the sender fills in turn; a slot may be filled again
- * once its receiver has released it. That bounds what a fast sender can pour into a slow receiver.
+ * destination rank, lane number). Its receiver owns slots of device memory that the sender fills in
+ * turn; a slot may be filled again once its receiver has released it. That bounds what a fast sender
+ * can pour into a slow receiver.
+ *
+ * The first `KEPT_LANES` between two ranks live as long as their communicator and have slots in its
+ * pool. Further ones live for one operation; their slots lie in its scratch memory, and the receiver's
+ * header tells where (`lane-layout.ts`).
  */
 
 import type { Rank } from '../../collectives/schedule.ts';
 import { assert } from '../../common/assert.ts';
 import { KiB, MiB } from '../../common/bytes.ts';
-import { WINDOW_SLICES } from './plan.ts';
 
-/**
- * Slots of one lane: how many reduce operands may be under way. Twice a window of slices: one that
- * waits to be sent on, one that arrives.
- */
+/** Slices of a chunk that go out before the next step's: links stay busy while each goes its way. */
+export const WINDOW_SLICES = 4;
+/** Messages per connection with which a plan's program is proved to end, unless its request says more. */
+export const PROVED_DEPTH = 2;
+/** Messages per connection that a program from elsewhere may need to end. */
+export const DEPTH_MAX = 256;
+/** Slots of one lane: how many reduce operands may be under way. One window arrives, one is used. */
 export const SLOTS_PER_LANE = 2 * WINDOW_SLICES;
-/** Channels that a program may have. */
-export const CHANNELS_MAX = 2;
+/** Lanes between two ranks that have slots in the communicator's pool. */
+export const KEPT_LANES = 2;
+/** Lanes between two ranks that a program may use. */
+export const LANES_MAX = 32;
+/** Channels that a rank's program may have. */
+export const PROGRAM_CHANNELS_MAX = 64;
 /** Device memory that one rank spends on the slots of one communicator, at most. */
 export const SLOT_POOL_BYTES_MAX = 16 * MiB;
 /** Longest slice; also the longest slot. */
@@ -26,34 +36,35 @@ export const SLICE_BYTES_MIN = 4 * KiB;
 
 /** Bytes of one slot, and so the longest slice, in a communicator of `nranks`: same on all ranks. */
 export function slotBytes(nranks: number): number {
-  const lanes = Math.max(1, nranks - 1) * CHANNELS_MAX;
-  const share = SLOT_POOL_BYTES_MAX / (lanes * SLOTS_PER_LANE);
-  const rounded = 2 ** Math.floor(Math.log2(Math.max(1, share)));
+  const lanes = Math.max(1, nranks - 1) * KEPT_LANES;
+  const share = Math.max(1, SLOT_POOL_BYTES_MAX / (lanes * SLOTS_PER_LANE));
+  const rounded = 2 ** (31 - Math.clz32(share));
   return Math.min(SLICE_BYTES_MAX, Math.max(SLICE_BYTES_MIN, rounded));
 }
 
 /** Bytes of the slot pool of one rank. */
 export function slotPoolBytes(nranks: number): number {
-  return (nranks - 1) * CHANNELS_MAX * SLOTS_PER_LANE * slotBytes(nranks);
+  return (nranks - 1) * KEPT_LANES * SLOTS_PER_LANE * slotBytes(nranks);
 }
 
-/** Where in `owner`'s pool the `index`-th slot of lane (source -> owner, channel) starts. */
+/** Where in `owner`'s pool the `index`-th slot of kept lane `lane` (source -> owner) starts. */
 export function slotOffset(
   nranks: number,
   owner: Rank,
   source: Rank,
-  channel: number,
+  lane: number,
   index: number,
 ): number {
   assert(source !== owner, 'Expected a lane between two ranks');
   const place = source < owner ? source : source - 1;
-  const lane = place * CHANNELS_MAX + channel;
-  return (lane * SLOTS_PER_LANE + (index % SLOTS_PER_LANE)) * slotBytes(nranks);
+  const first = place * KEPT_LANES + lane;
+  return (first * SLOTS_PER_LANE + (index % SLOTS_PER_LANE)) * slotBytes(nranks);
 }
 
 /** The receiver's end: which slot messages have come, which are used up. */
 export class InboundLane {
-  /** Slot messages that have landed, since the communicator began. */
+  readonly slots: number;
+  /** Slot messages that have landed. */
   arrived = 0;
   /** Slot messages up to which all are used up: what the sender is told. */
   released = 0;
@@ -61,16 +72,21 @@ export class InboundLane {
   announcedReleased = 0;
   /** Places of the operation under way that the sender has been told it may write. */
   announcedGranted = 0;
+  /** Released, but not all before them. */
   readonly #releasedEarly = new Set<number>();
+
+  constructor(slots = SLOTS_PER_LANE) {
+    this.slots = slots;
+  }
 
   /**
    * Whether a credit message is worth its cost: a place is new, or half the slots are. Until then the
-   * sender still sees a free slot: of twice a window of slots, a window at most is held and less than
-   * a window is not announced, so the sender that is furthest behind can always post.
+   * sender still sees a free slot.
    */
   worthAnnouncing(granted: number): boolean {
-    const slots = this.released - this.announcedReleased;
-    return granted > this.announcedGranted || slots >= SLOTS_PER_LANE / 2;
+    return (
+      granted > this.announcedGranted || 2 * (this.released - this.announcedReleased) >= this.slots
+    );
   }
 
   /** The sender is told the lane's state as of now. */
@@ -83,22 +99,32 @@ export class InboundLane {
   release(index: number): void {
     assert(
       index >= this.released && index < this.arrived,
-      `Expected slot message ${index} to be held`,
+      'Expected a slot message to be held that is released',
     );
-    this.#releasedEarly.add(index);
-    while (this.#releasedEarly.delete(this.released)) this.released++;
+    if (index > this.released) {
+      this.#releasedEarly.add(index);
+      return;
+    }
+    this.released++;
+    while (this.#releasedEarly.size > 0 && this.#releasedEarly.delete(this.released))
+      this.released++;
   }
 }
 
 /** The sender's end: how many slots it has filled and may fill. */
 export class OutboundLane {
-  /** Slot messages posted, since the communicator began. */
+  readonly slots: number;
+  /** Slot messages posted. */
   filled = 0;
   /** Slot messages that the receiver has used up. */
   released = 0;
 
+  constructor(slots = SLOTS_PER_LANE) {
+    this.slots = slots;
+  }
+
   get hasSlot(): boolean {
-    return this.filled - this.released < SLOTS_PER_LANE;
+    return this.filled - this.released < this.slots;
   }
 
   /** Takes a credit; `false` if the peer claims what cannot be. */

@@ -1,10 +1,10 @@
 /** Turns what happens to operations into `EngineEvent`s for the one observer, if there is one. */
 import type { Rank } from '../../collectives/schedule.ts';
 import type { Clock } from '../../common/clock.ts';
-import type { SliceId } from './engine-ports.ts';
 import type { EngineEvent, EngineObserver } from './events.ts';
 import type { HcclResult } from './hccl.ts';
 import type { Operation } from './operation.ts';
+import type { PlanSlice } from './plan.ts';
 
 export interface OperationObserverInit {
   readonly clock: Clock;
@@ -38,7 +38,7 @@ export class OperationObserver {
     this.#init.observe?.({ kind: 'collectiveEnd', ...this.#base(operation), result });
   }
 
-  slice(operation: Operation, kind: SliceEventKind, id: SliceId, peer?: Rank): void {
+  slice(operation: Operation, kind: SliceEventKind, id: PlanSlice, peer?: Rank): void {
     if (this.#init.observe === undefined) return;
     const { channel, step } = id.step;
     const where = { channel, step, slice: id.slice, bytes: id.bytes };

@@ -1,14 +1,15 @@
 /** One collective call under way in a communicator: its plan, its buffers, its engine, its outcome. */
 
-import type { Rank } from '../../collectives/schedule.ts';
-import { assert, defined } from '../../common/assert.ts';
+import { BLOCKS } from '../../collectives/collective.ts';
+import type { BufferName, Rank } from '../../collectives/schedule.ts';
+import { defined } from '../../common/assert.ts';
 import { type Deferred, deferred } from '../../common/deferred.ts';
 import type { FiMr } from '../fabric/fabric.ts';
-import { apiName, type OperationCall, type RemoteBuffer } from './control-message.ts';
 import type { Engine } from './engine.ts';
-import type { SliceId } from './engine-ports.ts';
 import { HCCL_DATA_TYPES, HCCL_REDUCE_OPS } from './hccl.ts';
-import type { Plan } from './plan.ts';
+import { apiName, type OperationCall } from './operation-call.ts';
+import type { Header, RemoteRegions } from './operation-header.ts';
+import type { Plan, PlanSlice } from './plan.ts';
 
 /** A buffer of the caller: device address and the registration that covers it. */
 export interface LocalBuffer {
@@ -24,6 +25,8 @@ export interface OperationInit {
   readonly plan: Plan;
   readonly input: LocalBuffer;
   readonly output: LocalBuffer;
+  /** At least `plan.scratchBytes`; absent if that is 0. */
+  readonly scratch?: LocalBuffer;
 }
 
 export class Operation {
@@ -32,10 +35,11 @@ export class Operation {
   readonly plan: Plan;
   readonly input: LocalBuffer;
   readonly output: LocalBuffer;
-  /** Where peers take what goes straight to its place, by their headers. */
-  readonly remoteOutputs = new Map<Rank, RemoteBuffer>();
-  /** Peers whose header has not come: they have not started this operation. */
-  readonly awaited: Set<Rank>;
+  readonly scratch: LocalBuffer | undefined;
+  /** What peers let this rank write, by their index in the plan; absent until their header has come. */
+  readonly #regions: (RemoteRegions | undefined)[];
+  /** Peers whose header has not come. */
+  #awaited: number;
   readonly #outcome: Deferred<void> = deferred();
   #engine: Engine | undefined;
   /** `opening`: headers are not out yet, so no data may be posted. */
@@ -48,7 +52,9 @@ export class Operation {
     this.plan = init.plan;
     this.input = init.input;
     this.output = init.output;
-    this.awaited = new Set(init.plan.peers);
+    this.scratch = init.scratch;
+    this.#regions = init.plan.peers.map(() => undefined);
+    this.#awaited = init.plan.peers.length;
   }
 
   set engine(engine: Engine) {
@@ -63,6 +69,26 @@ export class Operation {
     return this.#outcome.promise;
   }
 
+  /** Peers that have not started this operation. */
+  get awaited(): Rank[] {
+    return this.plan.peers.flatMap(({ rank }, index) =>
+      this.#regions[index] === undefined ? [rank] : [],
+    );
+  }
+
+  /** A peer's header has come. `false`: it is not the first. */
+  started(peer: number, { regions }: Header): boolean {
+    if (this.#regions[peer] !== undefined) return false;
+    this.#regions[peer] = regions;
+    this.#awaited--;
+    return true;
+  }
+
+  /** What a peer lets this rank write; `undefined` until its header has come. */
+  regions(peer: number): RemoteRegions | undefined {
+    return this.#regions[peer];
+  }
+
   engineFinished(): void {
     this.#engineState = 'finished';
     this.settleIfComplete();
@@ -70,7 +96,7 @@ export class Operation {
 
   /** Ends well once every slice is done and every peer has been seen to run the same operation. */
   settleIfComplete(): void {
-    const complete = this.#engineState === 'finished' && this.awaited.size === 0;
+    const complete = this.#engineState === 'finished' && this.#awaited === 0;
     if (!complete || this.state !== 'running') return;
     this.state = 'finished';
     this.#outcome.resolve();
@@ -86,9 +112,9 @@ export class Operation {
     this.#outcome.reject(error);
   }
 
-  /** The caller's buffer that holds an engine operand. */
-  buffer(name: 'input' | 'output' | 'scratch'): LocalBuffer {
-    assert(name !== 'scratch', 'Expected a program without scratch buffers');
+  /** The memory that holds an engine operand. */
+  buffer(name: BufferName): LocalBuffer {
+    if (name === 'scratch') return defined(this.scratch, 'the scratch memory of the plan');
     return name === 'input' ? this.input : this.output;
   }
 
@@ -103,21 +129,22 @@ export class Operation {
 /** `ring, 1000 x float32, sum`. */
 export function describeCall(call: OperationCall): string {
   const type = HCCL_DATA_TYPES.get(call.dataType)?.name ?? `data type ${call.dataType}`;
-  const parts = [call.algorithm, `${call.count} x ${type}`];
-  if (call.collective === 'allReduce') {
-    parts.push(HCCL_REDUCE_OPS.get(call.reduceOp) ?? `reduction ${call.reduceOp}`);
-  }
-  if (call.collective === 'broadcast') parts.push(`root ${call.root}`);
+  const parts = [call.algorithm];
+  if (call.pairs === undefined) parts.push(`${call.count} x ${type}`);
+  else parts.push(type);
+  const { reduces, rooted } = BLOCKS[call.collective];
+  if (reduces) parts.push(HCCL_REDUCE_OPS.get(call.reduceOp) ?? `reduction ${call.reduceOp}`);
+  if (rooted) parts.push(`root ${call.root}`);
   return parts.join(', ');
 }
 
 /** Context of a data write in the completion queue. */
 export class DataContext {
   readonly operation: Operation;
-  readonly slice: SliceId;
+  readonly slice: PlanSlice;
   readonly peer: Rank;
 
-  constructor(operation: Operation, slice: SliceId, peer: Rank) {
+  constructor(operation: Operation, slice: PlanSlice, peer: Rank) {
     this.operation = operation;
     this.slice = slice;
     this.peer = peer;

@@ -1,26 +1,39 @@
 /** What HCCL holds for one user process: its device sessions, communicators and streams. */
 import { defined } from '../../common/assert.ts';
+import { messageOf } from '../../common/errors.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
 import type { CommMember } from '../../coordinator/hlcp/messages.ts';
+import {
+  hlthunk_device_mapped_memory_export_dmabuf_fd,
+  hlthunk_device_memory_lookup,
+  hlthunk_get_dram_usage,
+} from '../device/hlthunk.ts';
 import { fi_av_insert, fi_av_open } from '../fabric/av.ts';
 import { fi_close } from '../fabric/close.ts';
 import { fi_cq_open } from '../fabric/cq.ts';
 import { fi_enable, fi_endpoint, fi_ep_bind, fi_getname } from '../fabric/endpoint.ts';
 import { type FiAddr, type Fid, type FiErrno, isFiErrno } from '../fabric/fabric.ts';
+import { O_CLOEXEC, O_RDWR } from '../process/open-flags.ts';
 import type { SimProcess } from '../process/sim-process.ts';
-import type { SystemCallChannel } from '../process/system-call.ts';
-import { Planner } from './collective-call.ts';
-import { Communicator, type CommunicatorPort } from './communicator.ts';
+import { type SystemCallChannel, SystemCallError } from '../process/system-call.ts';
+import { topologyOf } from './boxes.ts';
+import { Communicator } from './communicator.ts';
+import type { CommunicatorPort } from './communicator-init.ts';
 import { DeviceSession, type Nic } from './device-session.ts';
 import type { EngineObserver } from './events.ts';
 import type { FlushPlace, PeerSlots } from './exchange.ts';
-import { fabricFailure, hcclError } from './failure.ts';
-import { FLUSH_BYTES, FLUSH_VARIABLE } from './flush.ts';
+import { fabricFailure, hcclError, invalidArgument, resultOf } from './failure.ts';
+import { FLUSH_VARIABLE } from './flush.ts';
+import { CallGroup } from './group.ts';
 import type { HcclComm } from './hccl.ts';
 import type { CommKey, JobServices } from './job-services.ts';
-import { slotPoolBytes } from './lanes.ts';
+import { Launcher } from './launch.ts';
 import type { SlotPool } from './memory-map.ts';
+import { OpenCommunicator } from './open-communicator.ts';
+import { ownMemoryLayout } from './own-memory.ts';
+import { callSettings } from './settings.ts';
 import { StreamTable } from './stream.ts';
+import { EventTable } from './stream-event.ts';
 
 /** Completion queue entries of one communicator. */
 const CQ_SIZE = 16_384;
@@ -37,18 +50,23 @@ export interface HcclProcessInit {
   readonly observe: EngineObserver | undefined;
 }
 
-/** A communicator with what belongs to it alone. */
-export interface OpenCommunicator {
-  readonly communicator: Communicator;
-  readonly planner: Planner;
-  readonly session: DeviceSession;
-  readonly slots: SlotPool | undefined;
-  /** Ends when every operation queued so far has ended. */
-  tail: Promise<void>;
+/** What hcclCommInitRank is asked for. */
+export interface CommunicatorRequest {
+  readonly fd: number;
+  readonly key: CommKey;
+  readonly nranks: number;
+  readonly rank: number;
+  /** `false`: the communicator is there at once, and connects in the background. */
+  readonly blocking: boolean;
 }
 
 export class HcclProcess {
   readonly streams = new StreamTable();
+  readonly events = new EventTable();
+  readonly launcher = new Launcher();
+  readonly group = new CallGroup();
+  /** Of the last call of this process that failed. */
+  lastError = '';
   readonly init: HcclProcessInit;
   readonly #sessions = new Map<number, DeviceSession>();
   /** Communicators of each session, those that are being opened or closed too. */
@@ -77,6 +95,36 @@ export class HcclProcess {
     return this.#sessions.get(fd);
   }
 
+  /** hcclDeviceInit: throws what the driver says if the descriptor is not that of a device. */
+  async verifyDevice(fd: number): Promise<void> {
+    await hlthunk_get_dram_usage(this.init.channel, fd);
+  }
+
+  /**
+   * hcclLookupDMABuff: a descriptor, the caller's own, of a dma-buf of the allocation that contains the
+   * bytes, on a device that HCCL uses. Throws hcclInvalidArgument if there is no such allocation.
+   */
+  async exportMemory(address: number, bytes: number): Promise<number> {
+    const { channel } = this.init;
+    for (const fd of this.#sessions.keys()) {
+      const found = await allocationAt(channel, fd, address);
+      if (found === undefined || address + bytes > found.address + found.size) continue;
+      const flags = O_RDWR | O_CLOEXEC;
+      const { address: start, size } = found;
+      return await hlthunk_device_mapped_memory_export_dmabuf_fd(
+        channel,
+        fd,
+        start,
+        size,
+        0,
+        flags,
+      );
+    }
+    throw invalidArgument(
+      `Expected ${bytes} bytes of an allocation of a device that HCCL uses but found none at 0x${address.toString(16)}`,
+    );
+  }
+
   communicator(comm: HcclComm): OpenCommunicator | undefined {
     return this.#communicators.get(comm);
   }
@@ -86,16 +134,13 @@ export class HcclProcess {
     return [...this.#users.values()].reduce((sum, users) => sum + users, 0);
   }
 
-  /** hcclCommInitRank: slots, endpoint, rendezvous, addresses, hello. */
-  async openCommunicator(
-    fd: number,
-    key: CommKey,
-    nranks: number,
-    rank: number,
-  ): Promise<HcclComm> {
+  /** hcclCommInitRank: memory, endpoint, rendezvous, addresses, hello. */
+  async openCommunicator(request: CommunicatorRequest): Promise<HcclComm> {
+    const { fd, key, nranks, rank, blocking } = request;
+    const settings = callSettings(this.#environment);
     const session = this.#acquire(fd);
+    const slots = await this.#allocateOwn(session, nranks);
     const { scheduler, services, observe } = this.init;
-    const slots = await this.#allocateSlots(session, nranks);
     const communicator = new Communicator({
       key,
       rank,
@@ -106,11 +151,20 @@ export class HcclProcess {
       observe,
     });
     const comm = this.#nextComm++;
-    const planner = new Planner(rank, nranks);
-    const open = { communicator, planner, session, slots, tail: Promise.resolve() };
+    const { barrierOffset } = ownMemoryLayout(nranks, this.#flushes);
+    const barrierAddress = slots === undefined ? 0 : slots.address + barrierOffset;
+    const open = new OpenCommunicator({ communicator, session, slots, barrierAddress, settings });
     this.#communicators.set(comm, open);
+    const wired = this.#wire(open);
+    if (!blocking) {
+      // Whoever asks hears of it from hcclCommGetAsyncError.
+      wired.catch((reason: unknown) => {
+        communicator.giveUp({ result: resultOf(reason), message: messageOf(reason) });
+      });
+      return comm;
+    }
     try {
-      await this.#wire(open, key, nranks, rank);
+      await wired;
       return comm;
     } catch (reason) {
       await this.closeCommunicator(comm);
@@ -119,10 +173,10 @@ export class HcclProcess {
   }
 
   /** A rank alone needs none. */
-  async #allocateSlots(session: DeviceSession, nranks: number): Promise<SlotPool | undefined> {
+  async #allocateOwn(session: DeviceSession, nranks: number): Promise<SlotPool | undefined> {
     try {
       await session.verify();
-      const bytes = slotPoolBytes(nranks) + (this.#flushes ? FLUSH_BYTES : 0);
+      const { bytes } = ownMemoryLayout(nranks, this.#flushes);
       return nranks > 1 ? await session.allocate(bytes) : undefined;
     } catch (reason) {
       await this.#release(session);
@@ -130,18 +184,28 @@ export class HcclProcess {
     }
   }
 
+  /** hcclCommFinalize: what is queued ends, the peers are told; the communicator can only be destroyed. */
+  async finalizeCommunicator(open: OpenCommunicator): Promise<void> {
+    open.state = 'finalized';
+    await open.idle();
+    open.finalError = open.communicator.asyncError;
+    await open.communicator.leave('The communicator was finalized');
+  }
+
   /** Says goodbye, closes, and gives the slots back. */
   async closeCommunicator(comm: HcclComm): Promise<void> {
     const open = this.#communicators.get(comm);
     if (open === undefined) return;
     this.#communicators.delete(comm);
-    const { communicator, session, slots } = open;
+    const { communicator, session } = open;
+    const { slots } = open.init;
     try {
       await communicator.leave();
-      // Kernels of an operation that was given up may still use the slots.
+      // Kernels of an operation that was given up may still use the memory.
       await session.idle();
-      if (slots !== undefined && this.init.process.state === 'running') {
-        await session.release(slots.address);
+      if (this.init.process.state === 'running') {
+        await open.scratch.release();
+        if (slots !== undefined) await session.release(slots.address);
       }
     } finally {
       await this.#release(session);
@@ -178,8 +242,10 @@ export class HcclProcess {
     this.#users.clear();
   }
 
-  async #wire(open: OpenCommunicator, key: CommKey, nranks: number, rank: number): Promise<void> {
-    const { communicator, slots } = open;
+  async #wire(open: OpenCommunicator): Promise<void> {
+    const { communicator, nranks, rank } = open;
+    const { slots } = open.init;
+    const { key } = communicator.init;
     const port = openPort(open, key.epoch);
     communicator.attach(port);
     const { endpoint, av } = port;
@@ -196,6 +262,7 @@ export class HcclProcess {
     };
     const members = await this.init.services.joinCommunicator(key, nranks, member);
     communicator.throwIfFailed();
+    open.placed(topologyOf(members.map(({ nodeId }) => nodeId)));
     const peers = members.filter((one) => one.rank !== rank);
     const inserted = expectFabric(
       'fi_av_insert',
@@ -211,26 +278,41 @@ export class HcclProcess {
       peerSlots.set(peer.rank, { address: peer.slots.address, key: BigInt(peer.slots.rkey) });
     });
     const nodeIds = new Map(members.map((one) => [one.rank, one.nodeId]));
-    const flush = this.#flushPlace(open, port, nranks);
+    const flush = this.#flushPlace(open, port);
     await communicator.connect({ slots, flush, addresses, peerSlots, nodeIds });
   }
 
   /** Whether the job asks for flushes. */
   get #flushes(): boolean {
-    const { process, services } = this.init;
-    return services.jobRankOf(process)?.environment[FLUSH_VARIABLE] === '1';
+    return this.#environment[FLUSH_VARIABLE] === '1';
   }
 
-  /** Behind the slots there is room for it; the endpoint reads through a connection to itself. */
+  get #environment(): Readonly<Record<string, string>> {
+    const { process, services } = this.init;
+    return services.jobRankOf(process)?.environment ?? {};
+  }
+
+  /** The endpoint reads through a connection to itself. */
   #flushPlace(
-    { slots }: OpenCommunicator,
+    { init, nranks }: OpenCommunicator,
     { av, endpoint }: CommunicatorPort,
-    nranks: number,
   ): FlushPlace | undefined {
-    if (!this.#flushes || slots === undefined) return undefined;
+    const { slots } = init;
+    const { flushOffset } = ownMemoryLayout(nranks, this.#flushes);
+    if (flushOffset === undefined || slots === undefined) return undefined;
     const [self] = expectFabric('fi_av_insert', fi_av_insert(av, [fi_getname(endpoint)]));
-    const address = slots.address + slotPoolBytes(nranks);
+    const address = slots.address + flushOffset;
     return { self: defined(self, 'the address of itself'), memory: { mr: slots.mr, address } };
+  }
+}
+
+/** The mapped allocation around a device address; `undefined` if the driver knows none. */
+async function allocationAt(channel: SystemCallChannel, fd: number, address: number) {
+  try {
+    return await hlthunk_device_memory_lookup(channel, fd, address);
+  } catch (reason) {
+    if (reason instanceof SystemCallError && reason.family === 'errno') return undefined;
+    throw reason;
   }
 }
 

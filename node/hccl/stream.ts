@@ -1,9 +1,9 @@
-/** Streams: queues of collectives that run in order, and where their failures wait to be asked for. */
+/** Streams: queues of work that runs in order, and where its failures wait to be asked for. */
 import { HCCL_DEFAULT_STREAM, type HcclStream } from './hccl.ts';
 
 /** Streams of one process. */
 export const HCCL_STREAMS_MAX = 64;
-/** Collectives queued on one stream; a further call waits until there is room. */
+/** Calls, groups and waits queued on one stream; a further one waits until there is room. */
 export const STREAM_DEPTH_MAX = 256;
 
 export class Stream {
@@ -12,18 +12,18 @@ export class Stream {
   #failure: Error | undefined;
   readonly #waitingForRoom: (() => void)[] = [];
 
-  /** Waits until the stream takes another collective, which then has its place. First come, first served. */
+  /** Waits until the stream takes one more piece of work, which then has its place. First come, first served. */
   async room(): Promise<void> {
     if (this.#queued < STREAM_DEPTH_MAX) this.#queued++;
     else await new Promise<void>((resume) => this.#waitingForRoom.push(resume));
   }
 
   /**
-   * Runs `task`, for which there is `room`, after everything queued before it and after `also`. Returns
-   * when it has ended.
+   * Runs `task`, for which there is `room`, after everything queued before it. Returns when it has
+   * ended; a failure of it waits for `synchronize`.
    */
-  enqueue(also: Promise<void>, task: () => Promise<void>): Promise<void> {
-    const ended = Promise.all([this.#tail, also])
+  enqueue(task: () => Promise<void>): Promise<void> {
+    const ended = this.#tail
       .then(task)
       .catch((reason: Error) => {
         this.#failure ??= reason;
@@ -35,6 +35,11 @@ export class Stream {
       });
     this.#tail = ended;
     return ended;
+  }
+
+  /** Resolves when everything that is queued now has ended, well or not. */
+  get tail(): Promise<void> {
+    return this.#tail;
   }
 
   /** Waits until the stream is empty; throws its first failure since the last call. */

@@ -11,8 +11,9 @@ const library = {
 } as unknown as BufferLibrary;
 
 function adviceFor(bytes: number): Promise<unknown> {
-  const sizes = [{ bytes, count: bytes / 4 }];
-  return allocateBuffers(library, 3, {} as RankDevice, sizes).catch((error) => error.message);
+  const size = { bytes, count: bytes / 4, dataType: 'float', reduceOp: 'sum' } as const;
+  const sweep = { sizes: [size], rank: 0, nranks: 2, collective: 'all_reduce', root: 0 } as const;
+  return allocateBuffers(library, 3, {} as RankDevice, sweep).catch((error) => error.message);
 }
 
 describe('allocateBuffers()', () => {

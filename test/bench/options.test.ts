@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { benchJob, readBenchOptions } from '../../bench/options.ts';
+import { type BenchOptions, benchJob, readBenchOptions } from '../../bench/options.ts';
 import { HlsimError } from '../../common/errors.ts';
 import { OPTIONS } from './samples.ts';
 
@@ -11,9 +11,18 @@ describe('benchJob()', () => {
     expect(readBenchOptions(job.arguments[0])).toEqual(OPTIONS);
   });
 
-  it('passes an algorithm in the environment of the job', () => {
-    const job = benchJob({ ...OPTIONS, algorithm: 'ring' });
-    expect(job.environment).toEqual({ HLSIM_ALGORITHM: 'ring' });
+  it('carries everything that can be chosen', () => {
+    const options: BenchOptions = {
+      ...{ ...OPTIONS, algorithm: 'chain', channels: 2, chunks: 8, sliceBytes: 4096 },
+      ...{ schedule: '<algo/>', countMultiple: 8, places: ['inPlace'] },
+      ...{ dataTypes: ['half', 'uint64'], reduceOps: ['avg', 'prod'] },
+    };
+    expect(readBenchOptions(benchJob(options).arguments[0])).toEqual(options);
+  });
+
+  it('gives the job its variables', () => {
+    const { environment } = benchJob(OPTIONS, { HLSIM_TUNING: '{}' });
+    expect(environment).toEqual({ HLSIM_TUNING: '{}' });
   });
 });
 
@@ -24,7 +33,10 @@ describe('readBenchOptions()', () => {
     '{',
     '[]',
     JSON.stringify({ ...OPTIONS, iterations: 0 }),
-    JSON.stringify({ ...OPTIONS, collective: 'broadcast' }),
+    JSON.stringify({ ...OPTIONS, collective: 'allReduce' }),
+    JSON.stringify({ ...OPTIONS, dataTypes: [] }),
+    JSON.stringify({ ...OPTIONS, dataTypes: ['float32'] }),
+    JSON.stringify({ ...OPTIONS, places: [] }),
     JSON.stringify({ ...OPTIONS, extra: 1 }),
   ])('refuses %j', (text) => {
     expect(() => readBenchOptions(text)).toThrow(HlsimError);

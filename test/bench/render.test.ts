@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest';
 import {
   type BenchDevice,
   benchJson,
+  choiceText,
   renderFooter,
   renderHeader,
   renderRow,
 } from '../../bench/render.ts';
 import { BenchResults } from '../../bench/results.ts';
-import { OPTIONS, report } from './samples.ts';
+import { measurement, OPTIONS, report } from './samples.ts';
 
 const DEVICES: readonly BenchDevice[] = [
   { rank: 0, group: 0, pid: 4711, hostname: 'host-a', device: 0 },
@@ -23,8 +24,11 @@ function sweep(): BenchResults {
   ] as const;
   for (const [index, [outOfPlace = 0, inPlace = 0]] of times.entries()) {
     for (const rank of [0, 1]) {
-      const measured = (timeUs: number) => ({ timeUs, wrong: index === 2 ? rank * 7 : 0 });
-      const of = { outOfPlace: measured(outOfPlace), inPlace: measured(inPlace) };
+      const wrong = index === 2 ? rank * 7 : 0;
+      const of = {
+        outOfPlace: measurement(outOfPlace, wrong),
+        inPlace: measurement(inPlace, wrong),
+      };
       results.add(rank, report(index, of));
     }
   }
@@ -42,7 +46,7 @@ describe('the table', () => {
     expect(`${table.join('\n')}\n`).toBe(`\
 # Collective test starting: all_reduce_perf
 # nThread 1 nGpus 12 minBytes 8 maxBytes 512 step: 8(factor) warmup iters: 1 iters: 20 agg iters: 1 validation: 1 graph: 0
-# Time: wall clock of this machine, the slowest rank counts. Algorithm: picked for each size
+# Time: wall clock of this machine, the slowest rank counts. Algorithm: picked for each size, at the end of its line
 #
 # Using devices
 #  Rank  0 Group  0 Pid   4711 on     host-a device  0 [0000:00:00] Gaudi (simulated)
@@ -51,9 +55,9 @@ describe('the table', () => {
 #                                                              out-of-place                       in-place
 #       size         count      type   redop    root     time   algbw   busbw  #wrong     time   algbw   busbw  #wrong
 #        (B)    (elements)                               (us)  (GB/s)  (GB/s)             (us)  (GB/s)  (GB/s)
-           8             2     float     sum      -1    11.54    0.00    0.00       0  1234.57    0.00    0.00       0
-          64            16     float     sum      -1  99999.4    0.00    0.00       0   999999    0.00    0.00       0
-         512           128     float     sum      -1   1.2e+7    0.00    0.00       7     0.01   41.63   41.63       7
+           8             2     float     sum      -1    11.54    0.00    0.00       0  1234.57    0.00    0.00       0   ring
+          64            16     float     sum      -1  99999.4    0.00    0.00       0   999999    0.00    0.00       0   ring
+         512           128     float     sum      -1   1.2e+7    0.00    0.00       7     0.01   41.63   41.63       7   ring
 # Out of bounds values : 14 FAILED
 # Avg bus bandwidth    : 6.93779
 #
@@ -63,10 +67,10 @@ describe('the table', () => {
 
   it('says OK where nothing is wrong, and N/A where nothing was compared', () => {
     const results = new BenchResults({ ...OPTIONS, maxBytes: 8, check: false }, 1);
-    const unchecked = { timeUs: 5, wrong: null };
+    const unchecked = measurement(5, null);
     const row = results.add(0, report(0, { outOfPlace: unchecked, inPlace: unchecked }));
     expect(row === undefined ? '' : renderRow(row)).toBe(
-      '           8             2     float     sum      -1     5.00    0.00    0.00     N/A     5.00    0.00    0.00     N/A',
+      '           8             2     float     sum      -1     5.00    0.00    0.00     N/A     5.00    0.00    0.00     N/A   ring',
     );
     expect(renderFooter(results)).toContain(
       '# Out of bounds values : 0 OK\n# Avg bus bandwidth    : 0\n',
@@ -92,6 +96,32 @@ describe('the table', () => {
     const header = renderHeader({ ...rest, stepBytes: 1024, algorithm: 'ring' }, DEVICES);
     expect(header).toContain(' step: 1024(bytes) ');
     expect(header).toContain('Algorithm: ring\n');
+  });
+
+  it('says that a schedule file was run', () => {
+    const header = renderHeader({ ...OPTIONS, schedule: '<algo/>' }, DEVICES);
+    expect(header).toContain('Algorithm: the schedule file\n');
+  });
+
+  it('says N/A where there is no such place', () => {
+    const options = { ...OPTIONS, collective: 'sendrecv', maxBytes: 8 } as const;
+    const results = new BenchResults(options, 1);
+    const of = { reduceOp: 'none', outOfPlace: measurement(5), inPlace: null, choice: null };
+    const row = results.add(0, report(0, of));
+    expect(row === undefined ? '' : renderRow(row)).toBe(
+      '           8             2     float    none      -1     5.00    0.00    0.00       0      N/A     N/A     N/A     N/A',
+    );
+  });
+});
+
+describe('choiceText()', () => {
+  it.each([
+    ['ring', { algorithm: 'ring', channels: 1 }],
+    ['ring x2', { algorithm: 'ring', channels: 2 }],
+    ['chain x4 64 KiB', { algorithm: 'chain', channels: 4, chunks: 8, sliceBytes: 65536 }],
+    ['', null],
+  ])('is %j', (text, choice) => {
+    expect(choiceText(choice)).toBe(text);
   });
 });
 
@@ -164,6 +194,10 @@ describe('benchJson()', () => {
       },
       actual_iterations: 20,
       experiment_name: 'all_reduce_perf',
+      algorithm: 'ring',
+      channels: 1,
+      chunks: null,
+      slice_bytes: null,
     });
     expect(json.out_of_bounds).toEqual({ count: 14, okay: 'false' });
   });

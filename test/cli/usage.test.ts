@@ -27,7 +27,7 @@ const WRONG: readonly (readonly [commandLine: string, ...words: string[]])[] = [
   ['bench all_reduce --hosts 2 -b 8 -e 64 -i 8 -f 2', '--stepbytes', '--stepfactor', 'both'],
   ['bench all_reduce --hosts 2 -n 0', '--iters', '"0"'],
   ['bench all_reduce --hosts 2 -w -1', '--warmup_iters', '"-1"'],
-  ['bench all_reduce --hosts 2 -d int8', '--datatype', 'float', '"int8"'],
+  ['bench all_reduce --hosts 2 -d int7', '--datatype', 'bfloat16', '"int7"'],
   ['bench all_reduce --hosts 2 -o xor', '--op', 'sum', '"xor"'],
   ['bench all_reduce --hosts 2 -c 2', '--check', '0, 1', '"2"'],
   ['bench all_reduce --hosts 2 --algorithm magic', '--algorithm', 'ring', '"magic"'],
@@ -91,7 +91,7 @@ const WRONG: readonly (readonly [commandLine: string, ...words: string[]])[] = [
 
 const COMMANDS = [
   ...['bench', 'coordinator', 'demo', 'dmabuf', 'down', 'evict', 'node', 'ps', 'run', 'smi'],
-  ...['scenario', 'train', 'up'],
+  ...['cost', 'scenario', 'show', 'train', 'up'],
 ];
 /** Commands of a command. */
 const PARTS = ['scenario list', 'scenario run'];

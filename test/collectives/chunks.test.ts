@@ -57,7 +57,7 @@ describe('chunkTable()', () => {
   it('refuses chunks outside the buffer, and counts that do not fit the collective', () => {
     const table = chunkTable(shape({}), 10);
     expect(() => table.range(0, { buffer: 'output', chunk: 3 }, 2)).toThrow(/inside output of 4/);
-    expect(() => chunkTable(shape({}), [1, 2, 3])).toThrow(/one count for allReduce/);
+    expect(() => chunkTable(shape({}), [1, 2, 3])).toThrow(/1 counts for allReduce/);
     expect(() => chunkTable(shape({ collective: 'allGather' }), [1, 2])).toThrow(/3 counts/);
   });
 });

@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { binomialTreeBroadcast } from '../../collectives/algorithms/binomial-tree.ts';
 import { recursiveDoublingAllReduce } from '../../collectives/algorithms/recursive-doubling.ts';
 import { ringAllGather, ringAllReduce } from '../../collectives/algorithms/ring.ts';
+import { onChannels } from '../../collectives/channels.ts';
 import { lower, lowerAll } from '../../collectives/lower.ts';
 import { printProgram } from '../../collectives/print-program.ts';
 import type { StepKind } from '../../collectives/program.ts';
 import type { Place, Round, Schedule, Transfer } from '../../collectives/schedule.ts';
 import { verify } from '../../collectives/verify.ts';
-import { CASES, stepsOf } from './support.ts';
+import { CASES, scheduleOf as scheduleOfCase, stepsOf } from './support.ts';
 
 function kindsOf(schedule: Schedule, rank: number): StepKind[] {
   return stepsOf(lower(schedule, rank)).map(({ kind }) => kind);
@@ -91,16 +92,28 @@ describe('lower()', () => {
     expect(kindsOf(schedule, 7)).toEqual(['recv']);
   });
 
-  it('makes one rank a local copy', () => {
-    for (const { row } of CASES) expect(kindsOf(row.build({ nranks: 1 }), 0)).toEqual(['copy']);
+  it('makes one rank local copies', () => {
+    for (const { build } of CASES) {
+      const kinds = kindsOf(build({ nranks: 1 }), 0);
+      expect(kinds.filter((kind) => kind !== 'copy')).toEqual([]);
+    }
   });
 
-  it('gives the same programs one by one and all together', () => {
-    for (const { row } of CASES) {
-      const schedule = row.build({ nranks: 6 });
-      const programs = lowerAll(schedule);
-      expect(programs).toEqual(programs.map(({ rank }) => lower(schedule, rank)));
+  it('gives the same programs one by one and all together, on any number of channels', () => {
+    let compared = 0;
+    for (const one of CASES) {
+      for (const nranks of [5, 6, 8]) {
+        const schedule = scheduleOfCase(one, { nranks, root: 1 });
+        if (schedule === undefined) continue;
+        for (const channels of [1, 3]) {
+          const spread = onChannels(schedule, channels);
+          const programs = lowerAll(spread);
+          expect(programs).toEqual(programs.map(({ rank }) => lower(spread, rank)));
+          compared++;
+        }
+      }
     }
+    expect(compared).toBeGreaterThanOrEqual(2 * CASES.length);
   });
 
   it('reads a place before the same round overwrites it', () => {
@@ -138,73 +151,6 @@ describe('lower()', () => {
         { kind: 'reduce', src: scratch(0), dst: output(0) },
       ]);
     }
-  });
-});
-
-describe('fusing', () => {
-  const arrive: Transfer = {
-    src: 1,
-    dst: 0,
-    from: input(0),
-    operand: input(0),
-    to: output(0),
-    count: 1,
-    effect: 'reduce',
-  };
-  const handBack: Transfer = {
-    src: 0,
-    dst: 1,
-    from: output(0),
-    to: output(0),
-    count: 1,
-    effect: 'copy',
-  };
-  const kinds = (rounds: readonly Round[]): StepKind[] =>
-    kindsOf(scheduleOf(rounds, { scratch: [0] }), 0);
-
-  it('joins a receive and the send of what it stored', () => {
-    expect(kinds([[arrive], [handBack]])).toEqual(['recvReduceCopySend']);
-  });
-
-  it('does not if the place is read in between', () => {
-    const read: Transfer = { ...handBack, dst: 0, to: scratch(0) };
-    expect(kinds([[arrive], [read], [handBack]])).toEqual(['recvReduceCopy', 'copy', 'send']);
-  });
-
-  it('does not if the place is written in between', () => {
-    const write: Transfer = { ...handBack, dst: 0, from: scratch(0), to: output(0) };
-    expect(kinds([[arrive], [write], [handBack]])).toEqual(['recvReduceCopy', 'copy', 'send']);
-  });
-
-  it('does not if it would overtake a message to the same peer', () => {
-    const earlier: Transfer = { ...handBack, from: input(1), to: output(1) };
-    expect(kinds([[arrive], [earlier], [handBack]])).toEqual(['recvReduceCopy', 'send', 'send']);
-  });
-
-  it('does not across channels', () => {
-    const program = lower(scheduleOf([[arrive], [{ ...handBack, channel: 1 }]]), 0);
-    expect(stepsOf(program, 0).map(({ kind }) => kind)).toEqual(['recvReduceCopy']);
-    expect(stepsOf(program, 1)).toMatchObject([
-      { kind: 'send', depends: [{ channel: 0, step: 0 }] },
-    ]);
-  });
-
-  it('drops a store that is overwritten unread, and one to scratch that is never read', () => {
-    const overwrite: Transfer = { ...arrive, effect: 'copy' };
-    const { operand: _, ...copy } = overwrite;
-    expect(kinds([[arrive], [handBack], [copy]])).toEqual(['recvReduceSend', 'recv']);
-    const toScratch: Round[] = [
-      [{ ...arrive, to: scratch(0) }],
-      [{ ...handBack, from: scratch(0) }],
-    ];
-    expect(kinds(toScratch)).toEqual(['recvReduceSend']);
-  });
-
-  it('keeps a store whose place is read as input when both are one memory', () => {
-    const { operand: _, ...copy } = arrive;
-    const readInput: Transfer = { ...handBack, from: input(0), to: output(1) };
-    const rounds: Round[] = [[arrive], [handBack], [readInput], [{ ...copy, effect: 'copy' }]];
-    expect(kinds(rounds)).toEqual(['recvReduceCopySend', 'send', 'recv']);
   });
 });
 

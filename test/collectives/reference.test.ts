@@ -1,35 +1,153 @@
 import { describe, expect, it } from 'vitest';
 import { recursiveDoublingAllReduce } from '../../collectives/algorithms/recursive-doubling.ts';
 import { ringAllGather, ringAllReduce } from '../../collectives/algorithms/ring.ts';
-import { chunkTable } from '../../collectives/chunks.ts';
+import {
+  ELEMENT_TYPES,
+  type ElementArray,
+  type ElementType,
+  elementArray,
+  readElement,
+  writeElement,
+} from '../../collectives/arithmetic.ts';
+import { chunkTable, type ElementCounts } from '../../collectives/chunks.ts';
+import { BLOCKS } from '../../collectives/collective.ts';
 import { lowerAll } from '../../collectives/lower.ts';
 import { runPrograms } from '../../collectives/reference.ts';
 import type { Schedule } from '../../collectives/schedule.ts';
 import { Prng } from '../../common/prng.ts';
-import { CASES, handWritten, PLACEMENTS, programAt } from './support.ts';
+import { CASES, type Case, handWritten, PLACEMENTS, programAt, scheduleOf } from './support.ts';
 
-const COUNTS = [0, 1, 3, 1000, 10007];
+const COUNTS = [0, 1, 3, 37];
 const RANKS = [1, 2, 3, 4, 5, 7, 8, 13];
 
-/** Integers that differ by rank and element, and whose sums are exact. */
-function inputsOf(schedule: Schedule, counts: number | readonly number[]): Float32Array[] {
+/** A count, or counts, of about that many elements for each rank. */
+function countsFor({ collective, nranks }: Schedule, count: number): ElementCounts {
+  const uneven = (length: number) =>
+    Array.from({ length }, (_, index) => (count === 0 ? 0 : (index * 5 + count) % 11));
+  if (collective === 'allGatherV' || collective === 'reduceScatterV') return uneven(nranks);
+  if (collective === 'allToAllV') return uneven(nranks * nranks);
+  return collective === 'allToAll' ? count * nranks : count;
+}
+
+/** Small integers that differ by rank and element: exact in every type, and so are sums of a few. */
+function inputsOf(schedule: Schedule, counts: ElementCounts, type: ElementType): ElementArray[] {
   const table = chunkTable(schedule, counts);
   return Array.from({ length: schedule.nranks }, (_, rank) =>
-    Float32Array.from(
-      { length: table.bufferLength(rank, 'input') },
-      (_element, index) => rank + schedule.nranks * (index % 1009),
+    elementsOf(
+      type,
+      Array.from(
+        { length: table.bufferLength(rank, 'input') },
+        (_element, index) => 1 + ((3 * rank + index) % 5),
+      ),
     ),
   );
 }
 
-/** What the collective is defined to give, computed directly. */
-function definition(schedule: Schedule, inputs: readonly Float32Array[]): number[] {
-  const first = inputs[schedule.root] ?? new Float32Array();
-  if (schedule.collective === 'broadcast') return [...first];
-  if (schedule.collective === 'allGather') return inputs.flatMap((input) => [...input]);
-  return [...first].map((_, index) =>
-    inputs.reduce((sum, input) => sum + (input[index] as number), 0),
+function elementsOf(type: ElementType, values: readonly number[]): ElementArray {
+  const { bytes } = ELEMENT_TYPES[type];
+  const elements = elementArray(type, new ArrayBuffer(values.length * bytes), 0, values.length);
+  const isBig = type === 'int64' || type === 'uint64';
+  for (const [index, value] of values.entries()) {
+    writeElement(type, elements, index, isBig ? BigInt(value) : value);
+  }
+  return elements;
+}
+
+function numbersOf(type: ElementType, elements: ElementArray): number[] {
+  return Array.from({ length: elements.length }, (_, index) =>
+    Number(readElement(type, elements, index)),
   );
+}
+
+const REDUCE: Readonly<Record<'sum' | 'prod' | 'min' | 'max', (a: number, b: number) => number>> = {
+  sum: (a, b) => a + b,
+  prod: (a, b) => a * b,
+  min: Math.min,
+  max: Math.max,
+};
+type Operation = keyof typeof REDUCE;
+
+/** What the collective is defined to give each rank, computed directly. */
+function definition(
+  { collective, nranks, root }: Schedule,
+  counts: ElementCounts,
+  inputs: readonly (readonly number[])[],
+  op: Operation,
+): number[][] {
+  const ranks = Array.from({ length: nranks }, (_, rank) => rank);
+  const input = (rank: number) => inputs[rank] ?? [];
+  const reduced = (all: readonly (readonly number[])[], by: Operation = op) =>
+    (all[0] ?? []).map((_, index) =>
+      all.map((one) => one[index] ?? Number.NaN).reduce((a, b) => REDUCE[by](a, b)),
+    );
+  const atRoot = (value: number[]) => ranks.map((rank) => (rank === root ? value : []));
+  const part = (rank: number, all: readonly number[]) => {
+    const lengths = typeof counts === 'number' ? ranks.map(() => counts) : counts;
+    const start = lengths.slice(0, rank).reduce((sum, length) => sum + length, 0);
+    return all.slice(start, start + (lengths[rank] ?? 0));
+  };
+  const exchanged = (lengthOf: (source: number, destination: number) => number) =>
+    ranks.map((destination) =>
+      ranks.flatMap((source) => {
+        const before = ranks.slice(0, destination).map((other) => lengthOf(source, other));
+        const start = before.reduce((sum, length) => sum + length, 0);
+        return input(source).slice(start, start + lengthOf(source, destination));
+      }),
+    );
+  switch (collective) {
+    case 'allReduce':
+      return ranks.map(() => reduced(inputs));
+    case 'barrier':
+      return ranks.map(() => reduced(inputs, 'max'));
+    case 'reduce':
+      return atRoot(reduced(inputs));
+    case 'broadcast':
+      return ranks.map(() => [...input(root)]);
+    case 'allGather':
+    case 'allGatherV':
+      return ranks.map(() => ranks.flatMap(input));
+    case 'gather':
+      return atRoot(ranks.flatMap(input));
+    case 'scatter':
+      return ranks.map((rank) => part(rank, input(root)));
+    case 'reduceScatter':
+    case 'reduceScatterV':
+      return ranks.map((rank) => part(rank, reduced(inputs)));
+    case 'sendRecv':
+      return ranks.map((rank) => [...input((rank + nranks - 1) % nranks)]);
+    case 'allToAll':
+      return exchanged(() => Number(counts) / nranks);
+    case 'allToAllV':
+      return exchanged((source, destination) => {
+        return typeof counts === 'number' ? 0 : (counts[source * nranks + destination] ?? 0);
+      });
+    case 'custom':
+      return [];
+  }
+}
+
+/** Runs the case's schedule in both placements and compares every output with the definition. */
+function expectDefinition(
+  one: Case,
+  options: { nranks: number; count: number; type?: ElementType; op?: Operation },
+): number {
+  const { nranks, count, type = 'float32', op = 'sum' } = options;
+  let compared = 0;
+  for (const { inPlace } of PLACEMENTS) {
+    const placement = inPlace ? 'inPlace' : 'outOfPlace';
+    const schedule = scheduleOf(one, { nranks, root: nranks - 1, placement });
+    if (schedule === undefined) continue;
+    const counts = countsFor(schedule, count);
+    const inputs = inputsOf(schedule, counts, type);
+    const before = inputs.map((input) => numbersOf(type, input));
+    const table = chunkTable(schedule, counts);
+    const outputs = runPrograms(lowerAll(schedule), table, inputs, { inPlace, type, op });
+    const expected = definition(schedule, counts, before, op);
+    expect(outputs.map((output) => numbersOf(type, output))).toEqual(expected);
+    expect(inputs.map((input) => numbersOf(type, input))).toEqual(before);
+    compared++;
+  }
+  return compared;
 }
 
 function bitsOf(values: Float32Array): string {
@@ -43,19 +161,26 @@ function randomInputs(nranks: number, length: number, seed: number): Float32Arra
   );
 }
 
-describe.each(CASES)('$algorithm $collective', ({ row }) => {
+describe.each(CASES)('$algorithm $collective', (one) => {
   it.each(COUNTS)('gives every rank what is defined, for %i elements', (count) => {
-    for (const nranks of RANKS) {
-      const schedule = row.build({ nranks, root: nranks - 1 });
-      const inputs = inputsOf(schedule, count);
-      const before = inputs.map((input) => [...input]);
-      const expected = bitsOf(Float32Array.from(definition(schedule, inputs)));
-      for (const { inPlace } of PLACEMENTS) {
-        const programs = lowerAll(schedule);
-        const outputs = runPrograms(programs, chunkTable(schedule, count), inputs, { inPlace });
-        for (const output of outputs) expect(bitsOf(output)).toBe(expected);
-      }
-      expect(inputs.map((input) => [...input])).toEqual(before);
+    const compared = RANKS.map((nranks) => expectDefinition(one, { nranks, count }));
+    expect(Math.max(...compared)).toBeGreaterThan(0);
+  });
+
+  it('gives every rank what is defined, for 1009 elements', () => {
+    expect([2, 3].map((nranks) => expectDefinition(one, { nranks, count: 1009 }))).not.toEqual([0]);
+  });
+});
+
+describe.each(Object.keys(ELEMENT_TYPES) as ElementType[])('%s', (type) => {
+  const collectives = [...new Set(CASES.map(({ collective }) => collective))];
+  it.each(collectives)('is moved and reduced by %s as defined', (collective) => {
+    const one = CASES.find((candidate) => candidate.collective === collective);
+    const ops = BLOCKS[collective].reduces
+      ? (['sum', 'prod', 'min', 'max'] as const)
+      : ['sum' as const];
+    for (const op of ops) {
+      if (one !== undefined) expectDefinition(one, { nranks: 3, count: 17, type, op });
     }
   });
 });
@@ -86,16 +211,45 @@ describe('runPrograms()', () => {
     expect([...(output ?? [])]).toEqual([1, 1 + 2 ** -23, 1]);
   });
 
-  it('gathers contributions of different lengths', () => {
-    const schedule = ringAllGather({ nranks: 4, chunks: 2 });
-    const counts = [3, 0, 1, 6];
-    const inputs = inputsOf(schedule, counts);
-    for (const { inPlace } of PLACEMENTS) {
-      const outputs = runPrograms(lowerAll(schedule), chunkTable(schedule, counts), inputs, {
-        inPlace,
-      });
-      for (const output of outputs) expect([...output]).toEqual(definition(schedule, inputs));
-    }
+  it('ends an average with one multiplication, or one division towards zero', () => {
+    const schedule = ringAllReduce({ nranks: 3 });
+    const run = (type: ElementType, values: readonly number[]) => {
+      const inputs = values.map((value) => elementsOf(type, [value]));
+      const table = chunkTable(schedule, 1);
+      const options = { inPlace: false, type, op: 'avg' } as const;
+      const outputs = runPrograms(lowerAll(schedule), table, inputs, options);
+      return outputs.map((output) => numbersOf(type, output)[0]);
+    };
+    const third = Math.fround(1 / 3);
+    expect(run('float32', [1, 2, 4])).toEqual(Array(3).fill(Math.fround(7 * third)));
+    expect(run('float64', [1, 2, 4])).toEqual(Array(3).fill(7 * (1 / 3)));
+    expect(run('int32', [-1, -2, -4])).toEqual([-2, -2, -2]);
+    expect(run('uint64', [1, 2, 5])).toEqual([2, 2, 2]);
+  });
+
+  it('averages only what a collective reduces', () => {
+    const schedule = ringAllGather({ nranks: 2 });
+    const inputs = [2, 6].map((value) => elementsOf('int32', [value]));
+    const options = { inPlace: false, type: 'int32', op: 'avg' } as const;
+    const [output] = runPrograms(lowerAll(schedule), chunkTable(schedule, 1), inputs, options);
+    expect(output && numbersOf('int32', output)).toEqual([2, 6]);
+  });
+
+  it("multiplies each rank's input with its own scalar before it is added up", () => {
+    const schedule = ringAllReduce({ nranks: 2 });
+    const inputs = [3, 5].map((value) => elementsOf('int64', [value]));
+    const options = { inPlace: true, type: 'int64', scalars: [10n, 100n] } as const;
+    const outputs = runPrograms(lowerAll(schedule), chunkTable(schedule, 1), inputs, options);
+    expect(outputs.map((output) => numbersOf('int64', output))).toEqual([[530], [530]]);
+  });
+
+  it('rounds 16-bit floats after every addition', () => {
+    const schedule = ringAllReduce({ nranks: 3 });
+    // bfloat16 has 8 bits: 256 + 1 rounds to even, 256; (1 + 1) + 256 = 258 is exact.
+    const inputs = [256, 1, 1].map((value) => elementsOf('bfloat16', [value, value, value]));
+    const options = { inPlace: false, type: 'bfloat16' } as const;
+    const [output] = runPrograms(lowerAll(schedule), chunkTable(schedule, 3), inputs, options);
+    expect(output && numbersOf('bfloat16', output)).toEqual([256, 258, 256]);
   });
 
   it('shows what was never written as NaN', () => {

@@ -1,5 +1,5 @@
 /** Short ways to write places and steps of one chunk by hand. */
-import type { Step } from '../../collectives/program.ts';
+import type { Program, Step } from '../../collectives/program.ts';
 import type { Place } from '../../collectives/schedule.ts';
 
 export const output = (chunk: number): Place => ({ buffer: 'output', chunk });
@@ -53,3 +53,17 @@ export const dependingOn = (step: Step, channel: number, index: number): Step =>
   ...step,
   depends: [{ channel, step: index }],
 });
+
+/** The programs with these lanes, by rank and channel. */
+export function onLanes(
+  programs: readonly Program[],
+  lanes: readonly (readonly number[])[],
+): Program[] {
+  return programs.map((program) => ({
+    ...program,
+    channels: program.channels.map((channel) => ({
+      ...channel,
+      lane: lanes[program.rank]?.[channel.id] ?? channel.lane,
+    })),
+  }));
+}

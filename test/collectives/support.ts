@@ -1,32 +1,45 @@
 /** What several tests of `collectives/` need. */
 
+import type { AlgorithmRow } from '../../collectives/algorithm-row.ts';
+import { ALGORITHMS } from '../../collectives/algorithms.ts';
 import type { CollectiveName } from '../../collectives/collective.ts';
 import type { Program, Step } from '../../collectives/program.ts';
 import type { Schedule, ScheduleOptions } from '../../collectives/schedule.ts';
-import { ALGORITHMS, type AlgorithmRow } from '../../collectives/table.ts';
 import { defined } from '../../common/assert.ts';
 
 export const PLACEMENTS = [
-  { placement: 'out of place', inPlace: false },
-  { placement: 'in place', inPlace: true },
+  { placement: 'outOfPlace', inPlace: false },
+  { placement: 'inPlace', inPlace: true },
 ] as const;
 
-export const RANK_COUNTS = [...Array.from({ length: 17 }, (_, index) => index + 1), 32, 64];
+/** What every algorithm is tried with. */
+export const RANK_COUNTS = [...Array.from({ length: 33 }, (_, index) => index + 1), 64];
 
 export interface Case {
   readonly collective: CollectiveName;
   readonly algorithm: string;
   readonly row: AlgorithmRow;
+  /** The row's builder, asked for this collective. */
+  readonly build: (options: ScheduleOptions) => Schedule;
 }
 
 /** Every collective of every row of the table. */
 export const CASES: readonly Case[] = ALGORITHMS.flatMap((row) =>
-  row.collectives.map((collective) => ({ collective, algorithm: row.name, row })),
+  row.collectives.map((collective) => ({
+    collective,
+    algorithm: row.name,
+    row,
+    build: (options) => row.build({ collective, ...options }),
+  })),
 );
 
-/** The row's schedule, if its restrictions allow these options. */
-export function scheduleOf(row: AlgorithmRow, options: ScheduleOptions): Schedule | undefined {
-  return row.restrictions.every(({ holds }) => holds(options)) ? row.build(options) : undefined;
+/** The case's schedule, if the row's restrictions allow these options. */
+export function scheduleOf(
+  { collective, row, build }: Case,
+  options: ScheduleOptions,
+): Schedule | undefined {
+  const asked = { collective, ...options };
+  return row.restrictions.every(({ holds }) => holds(asked)) ? build(options) : undefined;
 }
 
 /** A copy of `programs` in which one step is replaced, or dropped for `undefined`. */
@@ -37,13 +50,13 @@ export function withStep(
 ): Program[] {
   return programs.map((program) => {
     if (program.rank !== rank) return program;
-    const channels = program.channels.map(({ id, steps }) => {
-      if (id !== channel) return { id, steps };
+    const channels = program.channels.map(({ id, lane, steps }) => {
+      if (id !== channel) return { id, lane, steps };
       const changed = steps.flatMap((step, at) => {
         if (at !== index) return [step];
         return replacement === undefined ? [] : [replacement];
       });
-      return { id, steps: changed };
+      return { id, lane, steps: changed };
     });
     return { ...program, channels };
   });
@@ -71,6 +84,6 @@ export function handWritten(
     scratch: [],
     ...shape,
     rank,
-    channels: channels.map((steps, id) => ({ id, steps })),
+    channels: channels.map((steps, id) => ({ id, lane: id, steps })),
   }));
 }

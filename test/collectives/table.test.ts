@@ -2,10 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { COLLECTIVES } from '../../collectives/collective.ts';
 import { algorithmsFor, type BuildRequest, buildSchedule } from '../../collectives/table.ts';
 import { boxOf, flatTopology, ranksIn } from '../../collectives/topology.ts';
-import { LATENCY_BOUND_BYTES, selectAlgorithm } from '../../collectives/tuner.ts';
-import { KiB } from '../../common/bytes.ts';
 import { HlsimError } from '../../common/errors.ts';
-import { CASES } from './support.ts';
+import { CASES, RANK_COUNTS, scheduleOf } from './support.ts';
 
 const request: BuildRequest = {
   collective: 'allReduce',
@@ -34,24 +32,31 @@ describe('buildSchedule()', () => {
   it.each<[string, Partial<BuildRequest>, string]>([
     [
       'an unknown algorithm',
-      { algorithm: 'bruck' },
-      'Expected an algorithm for allReduce but found bruck: use one of ring, recursiveDoubling',
+      { algorithm: 'star' },
+      `Expected an algorithm for allReduce but found star: use one of ${algorithmsFor('allReduce').join(', ')}`,
     ],
     [
       'an algorithm of another collective',
       { collective: 'broadcast' },
-      'Expected an algorithm for broadcast but found ring: use one of binomialTree',
+      `Expected an algorithm for broadcast but found ring: use one of ${algorithmsFor('broadcast').join(', ')}`,
     ],
     [
       'an unknown collective',
-      { collective: 'allToAll' as 'allReduce' },
-      'Expected a collective of allReduce, allGather, broadcast but found allToAll',
+      { collective: 'custom' },
+      `Expected a collective of ${COLLECTIVES.join(', ')} but found custom`,
     ],
     [
       'a broken restriction',
       { chunks: 8 },
       'Expected a number of chunks that is a multiple of the number of ranks for ring allReduce ' +
-        'but found 6 ranks and 8 chunks: change it or use one of ring, recursiveDoubling',
+        'but found 6 ranks in 2 boxes and 8 chunks: change it or use one of ' +
+        algorithmsFor('allReduce').join(', '),
+    ],
+    [
+      'uneven blocks that would have to change places in place',
+      { collective: 'allToAllV', algorithm: 'direct', placement: 'inPlace' },
+      'Expected buffers that lie apart for direct allToAllV but found 6 ranks in 2 boxes and ' +
+        `default chunks: change it or use one of ${algorithmsFor('allToAllV').join(', ')}`,
     ],
     ['a root outside', { root: 6 }, 'Expected root from 0 to 5 but found 6'],
     ['no chunks', { chunks: 0 }, 'Expected chunks of at least 1 but found 0'],
@@ -72,38 +77,24 @@ describe('the table', () => {
     }
   });
 
-  it('builds what each row says', () => {
-    for (const { collective, algorithm } of CASES) {
-      const schedule = buildSchedule({ ...request, collective, algorithm });
-      expect(schedule).toMatchObject({ collective, algorithm });
+  it('has for every collective an algorithm that does any number of ranks', () => {
+    for (const collective of COLLECTIVES) {
+      const general = CASES.filter(
+        (one) =>
+          one.collective === collective &&
+          RANK_COUNTS.every((nranks) => scheduleOf(one, { nranks }) !== undefined),
+      );
+      expect(general.length, collective).toBeGreaterThan(0);
     }
   });
-});
 
-describe('selectAlgorithm()', () => {
-  const select = (bytes: number, nranks = 4) =>
-    selectAlgorithm({ collective: 'allReduce', bytes, nranks });
-
-  it('takes few rounds for small all-reduces and few bytes for large ones', () => {
-    expect(select(0)).toBe('recursiveDoubling');
-    expect(select(LATENCY_BOUND_BYTES)).toBe('recursiveDoubling');
-    expect(select(LATENCY_BOUND_BYTES + 4)).toBe('ring');
-  });
-
-  it('does not cut a ring into crumbs', () => {
-    expect(select(63 * KiB, 64)).toBe('recursiveDoubling');
-    expect(select(64 * KiB, 64)).toBe('ring');
-  });
-
-  it('only names algorithms that the table has for any number of ranks', () => {
-    for (const collective of COLLECTIVES) {
-      for (const bytes of [0, 1 * KiB, 1024 * KiB]) {
-        for (const nranks of [1, 2, 3, 64]) {
-          const algorithm = selectAlgorithm({ collective, bytes, nranks });
-          const schedule = buildSchedule({ collective, algorithm, topology: flatTopology(nranks) });
-          expect(schedule.nranks).toBe(nranks);
-        }
-      }
+  it('builds what each row says, with as many channels as asked for', () => {
+    for (const { collective, algorithm } of CASES) {
+      const four = { ...request, topology: { boxes: 2, ranksPerBox: 2 }, collective, algorithm };
+      const schedule = buildSchedule(four);
+      expect(schedule).toMatchObject({ collective, algorithm });
+      const spread = buildSchedule({ ...four, channels: 3 });
+      expect(spread).toMatchObject({ collective, algorithm, chunks: 3 * schedule.chunks });
     }
   });
 });

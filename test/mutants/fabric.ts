@@ -128,8 +128,8 @@ export const FABRIC_MUTANTS: readonly Mutant[] = [
     file: 'node/hccl/exchange.ts',
     edits: [
       {
-        find: 'if (this.#flush === undefined) this.#dataArrived(data);',
-        replace: 'if (this.#flush !== null) this.#dataArrived(data);',
+        find: 'if (this.#flush === undefined) use();',
+        replace: 'if (this.#flush !== null) use();',
       },
     ],
     tests: [FLUSH],

@@ -9,14 +9,8 @@ import { flatTopology } from '../../collectives/topology.ts';
 import { selectAlgorithm } from '../../collectives/tuner.ts';
 import { defined } from '../../common/assert.ts';
 import { Prng } from '../../common/prng.ts';
-import {
-  hcclAllGather,
-  hcclAllReduce,
-  hcclBroadcast,
-  hcclCommDestroy,
-  hcclCommGetCounters,
-  synStreamSynchronize,
-} from '../../node/hccl/api.ts';
+import { hcclCommDestroy, hcclCommGetCounters, synStreamSynchronize } from '../../node/hccl/api.ts';
+import { hcclAllGather, hcclAllReduce, hcclBroadcast } from '../../node/hccl/collective-api.ts';
 import { hcclFloat32, hcclInt32, hcclSum } from '../../node/hccl/hccl.ts';
 import { SLOTS_PER_LANE, slotBytes } from '../../node/hccl/lanes.ts';
 import {

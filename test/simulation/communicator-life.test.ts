@@ -3,14 +3,13 @@ import { defined } from '../../common/assert.ts';
 import { delay } from '../../common/scheduler.ts';
 import { hlthunk_open } from '../../node/device/hlthunk.ts';
 import {
-  hcclAllReduce,
-  hcclBroadcast,
   hcclCommAbort,
   hcclCommDestroy,
   hcclCommInitRank,
   synStreamCreate,
   synStreamSynchronize,
 } from '../../node/hccl/api.ts';
+import { hcclAllReduce, hcclBroadcast } from '../../node/hccl/collective-api.ts';
 import type { EngineEvent } from '../../node/hccl/events.ts';
 import { hcclFloat32, hcclSum } from '../../node/hccl/hccl.ts';
 import { slotBytes } from '../../node/hccl/lanes.ts';

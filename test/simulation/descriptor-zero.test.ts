@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import * as hlthunk from '../../node/device/hlthunk.ts';
 import * as hccl from '../../node/hccl/api.ts';
+import * as collective from '../../node/hccl/collective-api.ts';
 import { hcclFloat32, hcclSum } from '../../node/hccl/hccl.ts';
 import { allocate, readFloats, SimulatedCluster, writeFloats } from './simulated-cluster.ts';
 
@@ -20,7 +21,7 @@ it('R17: ranks whose lowest free descriptor is 0 join, reduce and leave', async 
     const comm = await hccl.hcclCommInitRank(channel, fd, nranks, uniqueId, rank.rank);
     const buffer = await allocate(channel, fd, 4000);
     await writeFloats(rank, fd, buffer, new Float32Array(1000).fill(rank.rank + 1));
-    await hccl.hcclAllReduce(channel, buffer, buffer, 1000, hcclFloat32, hcclSum, comm);
+    await collective.hcclAllReduce(channel, buffer, buffer, 1000, hcclFloat32, hcclSum, comm);
     await hccl.synStreamSynchronize(channel);
     expect(await readFloats(rank, fd, buffer, 1000)).toEqual(new Float32Array(1000).fill(3));
     await hccl.hcclCommDestroy(channel, comm);

@@ -11,12 +11,12 @@ import { dma_buf_get, dma_buf_put } from '../../node/dmabuf/export.ts';
 import { dma_resv_locked } from '../../node/dmabuf/reservation.ts';
 import { dma_buf_invalidate_mappings } from '../../node/dmabuf/revoke.ts';
 import {
-  hcclAllReduce,
   hcclCommDestroy,
   hcclCommGetAsyncError,
   hcclCommInitRank,
   synStreamSynchronize,
 } from '../../node/hccl/api.ts';
+import { hcclAllReduce } from '../../node/hccl/collective-api.ts';
 import { type HcclDataType, hcclFloat32, hcclInt32, hcclSum } from '../../node/hccl/hccl.ts';
 import { SystemCallError } from '../../node/process/system-call.ts';
 import { allocate, type InlineRank, joinWorld, SimulatedCluster } from './simulated-cluster.ts';

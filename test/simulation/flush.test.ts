@@ -4,7 +4,8 @@
  * back before it uses what a completion has announced.
  */
 import { describe, expect, it } from 'vitest';
-import { hcclAllReduce, hcclCommGetCounters, synStreamSynchronize } from '../../node/hccl/api.ts';
+import { hcclCommGetCounters, synStreamSynchronize } from '../../node/hccl/api.ts';
+import { hcclAllReduce } from '../../node/hccl/collective-api.ts';
 import { hcclFloat32, hcclSum } from '../../node/hccl/hccl.ts';
 import { PostedWrites } from './posted-writes.ts';
 import {

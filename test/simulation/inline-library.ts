@@ -3,6 +3,7 @@ import type * as Library from 'hlsim';
 import { roundUp } from '../../common/math.ts';
 import * as hlthunk from '../../node/device/hlthunk.ts';
 import * as hccl from '../../node/hccl/api.ts';
+import * as collective from '../../node/hccl/collective-api.ts';
 import { hcclFloat32, hcclSum } from '../../node/hccl/hccl.ts';
 import { allocate, type InlineRank, joinWorld } from './simulated-cluster.ts';
 
@@ -37,9 +38,9 @@ export function inlineLibrary({ channel, process }: InlineRank): InlineLibrary {
   return {
     hcclFloat32,
     hcclSum,
-    hcclAllGather: (...rest) => hccl.hcclAllGather(channel, ...rest),
-    hcclAllReduce: (...rest) => hccl.hcclAllReduce(channel, ...rest),
-    hcclBroadcast: (...rest) => hccl.hcclBroadcast(channel, ...rest),
+    hcclAllGather: (...rest) => collective.hcclAllGather(channel, ...rest),
+    hcclAllReduce: (...rest) => collective.hcclAllReduce(channel, ...rest),
+    hcclBroadcast: (...rest) => collective.hcclBroadcast(channel, ...rest),
     hcclCommGetCounters: (...rest) => hccl.hcclCommGetCounters(channel, ...rest),
     synStreamSynchronize: (...rest) => hccl.synStreamSynchronize(channel, ...rest),
     jobBarrier: () => hccl.jobBarrier(channel),

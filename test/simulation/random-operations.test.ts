@@ -9,14 +9,8 @@ import { selectAlgorithm } from '../../collectives/tuner.ts';
 import { defined } from '../../common/assert.ts';
 import { Prng } from '../../common/prng.ts';
 import { delay } from '../../common/scheduler.ts';
-import {
-  hcclAllGather,
-  hcclAllReduce,
-  hcclBroadcast,
-  hcclCommDestroy,
-  synStreamCreate,
-  synStreamSynchronize,
-} from '../../node/hccl/api.ts';
+import { hcclCommDestroy, synStreamCreate, synStreamSynchronize } from '../../node/hccl/api.ts';
+import { hcclAllGather, hcclAllReduce, hcclBroadcast } from '../../node/hccl/collective-api.ts';
 import { hcclFloat32, hcclSum } from '../../node/hccl/hccl.ts';
 import {
   allocate,

@@ -208,8 +208,30 @@ export async function writeFloats(
   values: Float32Array,
 ): Promise<void> {
   if (values.length === 0) return;
-  new Float32Array(rank.process.memory, STAGING_ADDRESS, values.length).set(values);
+  // As bytes: a copy of floats may change the bits of a NaN.
+  const staging = new Uint8Array(rank.process.memory, STAGING_ADDRESS, values.byteLength);
+  staging.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   await dma(rank, fd, STAGING_ADDRESS, device, values.byteLength, 'toDevice');
+}
+
+/** Any bytes, a multiple of 4 of them. */
+export async function writeBytes(
+  rank: InlineRank,
+  fd: number,
+  device: number,
+  bytes: Uint8Array,
+): Promise<void> {
+  await writeFloats(rank, fd, device, new Float32Array(bytes.slice().buffer));
+}
+
+export async function readBytes(
+  rank: InlineRank,
+  fd: number,
+  device: number,
+  count: number,
+): Promise<Uint8Array> {
+  const floats = await readFloats(rank, fd, device, Math.ceil(count / 4));
+  return new Uint8Array(floats.buffer, 0, count);
 }
 
 export async function readFloats(

@@ -6,7 +6,8 @@ import { runPrograms } from '../../collectives/reference.ts';
 import { buildSchedule } from '../../collectives/table.ts';
 import { flatTopology } from '../../collectives/topology.ts';
 import { Prng } from '../../common/prng.ts';
-import { hcclAllReduce, synStreamSynchronize } from '../../node/hccl/api.ts';
+import { synStreamSynchronize } from '../../node/hccl/api.ts';
+import { hcclAllReduce } from '../../node/hccl/collective-api.ts';
 import { hcclFloat32, hcclSum } from '../../node/hccl/hccl.ts';
 import {
   allocate,

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { defined } from '../../../common/assert.ts';
 import { deferred } from '../../../common/deferred.ts';
 import { VirtualScheduler } from '../../../common/scheduler.ts';
-import { Communicator, type CommunicatorInit } from '../../../node/hccl/communicator.ts';
+import { Communicator } from '../../../node/hccl/communicator.ts';
+import type { CommunicatorInit } from '../../../node/hccl/communicator-init.ts';
 import type { CommListener } from '../../../node/hccl/job-services.ts';
 
 /** A communicator whose device is busy until `kernelsEnd`, and its line to the coordinator. */
@@ -46,7 +47,7 @@ describe('communicator', () => {
     const { communicator, listener, kernelsEnd } = busyCommunicator();
     kernelsEnd();
     listener.hostLost({ nodeId: 'node-7', hostname: 'host-7', ranks: [0, 1], reason: 'gone' });
-    expect(communicator.asyncError.result).toBe('hcclSuccess');
+    expect(communicator.asyncError.result).toBe('hcclTryAgain');
   });
 
   it('hears nothing any more once it is closed', async () => {

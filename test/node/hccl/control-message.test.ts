@@ -1,96 +1,168 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { COLLECTIVES } from '../../../collectives/collective.ts';
 import {
+  CONTROL_BYTES_MAX,
   type ControlMessage,
   dataImmediate,
-  decodeControl,
-  encodeControl,
-  readImmediate,
-  sameCall,
+  laneOfImmediate,
+  readControl,
+  sequenceOfImmediate,
+  writeControl,
 } from '../../../node/hccl/control-message.ts';
+import { LANES_MAX } from '../../../node/hccl/lanes.ts';
+import { ALGORITHM_BYTES_MAX, countsDigest, sameCall } from '../../../node/hccl/operation-call.ts';
 
+const uint8 = fc.integer({ min: 0, max: 255 });
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
-const message: fc.Arbitrary<ControlMessage> = fc.oneof(
-  fc.constant({ kind: 'HELLO' } as const),
+const region = fc.option(
   fc.record({
-    kind: fc.constant('HEADER' as const),
-    sequence: uint32,
-    call: fc.record({
-      collective: fc.constantFrom('allReduce', 'allGather', 'broadcast'),
-      count: fc.nat(),
-      dataType: fc.integer({ min: 0, max: 255 }),
-      reduceOp: fc.integer({ min: 0, max: 255 }),
-      root: uint32,
-      algorithm: fc.constantFrom('ring', 'recursiveDoubling', 'binomialTree', ''),
-    }),
-    output: fc.record({
-      address: fc.maxSafeNat(),
-      key: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-      length: fc.maxSafeNat(),
-    }),
-    granted: fc.array(uint32, { maxLength: 8 }),
+    address: fc.maxSafeNat(),
+    key: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    length: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   }),
-  fc.record({
-    kind: fc.constant('CREDIT' as const),
-    sequence: uint32,
-    channel: fc.integer({ min: 0, max: 255 }),
-    granted: uint32,
-    slotsReleased: uint32,
-  }),
-  fc.record({ kind: fc.constant('BYE' as const), lastSequence: uint32 }),
+  { nil: undefined },
 );
+const message: fc.Arbitrary<ControlMessage> = fc
+  .oneof(
+    fc.constant({ kind: 'HELLO' } as const),
+    fc.record({
+      kind: fc.constant('HEADER' as const),
+      sequence: uint32,
+      call: fc.record({
+        collective: fc.constantFrom(...COLLECTIVES, 'custom' as const),
+        count: fc.nat(),
+        countsDigest: fc.maxSafeNat(),
+        dataType: uint8,
+        reduceOp: uint8,
+        root: uint32,
+        algorithm: fc.oneof(
+          fc.string({ maxLength: ALGORITHM_BYTES_MAX / 4, unit: 'grapheme-composite' }),
+          fc.constantFrom('ring', '', 'a'.repeat(ALGORITHM_BYTES_MAX)),
+        ),
+        channels: fc.integer({ min: 0, max: 0xffff }),
+        chunks: uint32,
+        sliceBytes: uint32,
+      }),
+      sends: fc.maxSafeNat(),
+      expects: fc.maxSafeNat(),
+      regions: fc.record({ input: region, output: region, scratch: region, slots: region }),
+      granted: fc.array(uint32, { maxLength: LANES_MAX }),
+    }),
+    fc.record({
+      kind: fc.constant('CREDIT' as const),
+      sequence: uint32,
+      lane: uint8,
+      granted: uint32,
+      slotsReleased: uint32,
+    }),
+    fc.record({ kind: fc.constant('BYE' as const), lastSequence: uint32 }),
+  )
+  .filter((one) => one.kind !== 'HEADER' || utf8Bytes(one.call.algorithm) <= ALGORITHM_BYTES_MAX);
+
+function utf8Bytes(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** A view that starts somewhere in its buffer, and whose bytes are not 0. */
+function viewOf(bytes: Uint8Array): DataView {
+  const buffer = new Uint8Array(bytes.length + 7).fill(0xee);
+  buffer.set(bytes, 3);
+  return new DataView(buffer.buffer, 3, bytes.length);
+}
+
+function written(value: ControlMessage): { readonly view: DataView; readonly length: number } {
+  const view = viewOf(new Uint8Array(CONTROL_BYTES_MAX).fill(0xee));
+  return { view, length: writeControl(value, view) };
+}
 
 describe('control messages', () => {
-  it('decodeControl() reads what encodeControl() wrote', () => {
+  it('readControl() reads what writeControl() wrote, over whatever was there', () => {
     fc.assert(
       fc.property(message, (value) => {
-        expect(decodeControl(encodeControl(value))).toEqual(value);
+        const { view, length } = written(value);
+        expect(readControl(view, length)).toEqual(value);
       }),
     );
   });
 
-  it('decodeControl() refuses or reads any bytes, and never throws', () => {
+  it('the longest header fits', () => {
+    const longest = fc.sample(message, 200).find(({ kind }) => kind === 'HEADER');
+    expect(longest?.kind).toBe('HEADER');
+    if (longest?.kind !== 'HEADER') return;
+    const { length } = written({
+      ...longest,
+      call: { ...longest.call, algorithm: 'x'.repeat(ALGORITHM_BYTES_MAX) },
+      granted: Array.from({ length: LANES_MAX }, () => 1),
+    });
+    expect(length).toBeLessThanOrEqual(CONTROL_BYTES_MAX);
+  });
+
+  it('readControl() refuses or reads any bytes, and never throws', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
-        const decoded = decodeControl(bytes);
-        if (decoded !== undefined) expect(encodeControl(decoded).length).toBeGreaterThan(0);
+        const read = readControl(viewOf(bytes), bytes.length);
+        if (read !== undefined) expect(['HELLO', 'HEADER', 'CREDIT', 'BYE']).toContain(read.kind);
       }),
     );
   });
 
-  it('decodeControl() refuses a message that was cut or has bytes too many', () => {
+  it('readControl() refuses a message that was cut or has bytes too many', () => {
     fc.assert(
       fc.property(message, fc.nat({ max: 500 }), (value, cut) => {
-        const bytes = encodeControl(value);
-        expect(decodeControl(Uint8Array.of(...bytes, 0))).toBeUndefined();
-        if (cut < bytes.length) expect(decodeControl(bytes.subarray(0, cut))).toBeUndefined();
+        const { view, length } = written(value);
+        expect(readControl(view, length + 1)).toBeUndefined();
+        if (cut < length) expect(readControl(view, cut)).toBeUndefined();
       }),
     );
   });
 
-  it('the immediate carries the channel and the low bits of the operation number', () => {
-    expect(readImmediate(dataImmediate(3, 0x1234567))).toEqual({ channel: 3, sequence: 0x234567 });
+  it('the immediate carries the lane and the low bits of the operation number', () => {
+    const data = dataImmediate(3, 0x1234567);
+    expect([laneOfImmediate(data), sequenceOfImmediate(data)]).toEqual([3, 0x234567]);
     expect(dataImmediate(255, 0xffffff)).toBe(0xffffffff);
   });
+});
+
+describe('calls', () => {
+  const call = {
+    collective: 'allReduce',
+    count: 10,
+    countsDigest: 0,
+    dataType: 7,
+    reduceOp: 0,
+    root: 0,
+    algorithm: 'ring',
+    channels: 1,
+    chunks: 0,
+    sliceBytes: 4096,
+  } as const;
 
   it('sameCall() tells every difference', () => {
-    const call = {
-      collective: 'allReduce',
-      count: 10,
-      dataType: 7,
-      reduceOp: 0,
-      root: 0,
-      algorithm: 'ring',
-    } as const;
     expect(sameCall(call, { ...call })).toBe(true);
     const changes = [
       { collective: 'broadcast' },
       { count: 11 },
+      { countsDigest: 1 },
       { dataType: 9 },
       { reduceOp: 1 },
       { root: 1 },
       { algorithm: 'recursiveDoubling' },
+      { channels: 2 },
+      { chunks: 4 },
+      { sliceBytes: 8192 },
     ] as const;
+    expect(changes.flatMap((change) => Object.keys(change)).sort()).toEqual(
+      Object.keys(call).sort(),
+    );
     for (const change of changes) expect(sameCall(call, { ...call, ...change })).toBe(false);
+  });
+
+  it('countsDigest() is a whole number that tells lists apart, by order and length too', () => {
+    const lists = [[], [0], [0, 0], [1, 2], [2, 1], [2 ** 40], [2 ** 40 + 2 ** 32], [3], [1, 2, 0]];
+    const digests = lists.map(countsDigest);
+    expect(new Set(digests).size).toBe(lists.length);
+    for (const digest of digests) expect(Number.isSafeInteger(digest)).toBe(true);
+    expect(countsDigest([1, 2])).toBe(countsDigest([1, 2]));
   });
 });

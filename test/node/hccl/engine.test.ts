@@ -1,248 +1,114 @@
 import { describe, expect, it } from 'vitest';
-import { chunkTable } from '../../../collectives/chunks.ts';
+import { chunkTable, type ElementCounts } from '../../../collectives/chunks.ts';
 import type { CollectiveName } from '../../../collectives/collective.ts';
-import { lower } from '../../../collectives/lower.ts';
-import { ALGORITHMS, buildSchedule } from '../../../collectives/table.ts';
+import { lower, lowerAll } from '../../../collectives/lower.ts';
+import type { Program, Step } from '../../../collectives/program.ts';
+import { runPrograms } from '../../../collectives/reference.ts';
+import { buildSchedule } from '../../../collectives/table.ts';
 import { flatTopology } from '../../../collectives/topology.ts';
 import { defined } from '../../../common/assert.ts';
 import { Prng } from '../../../common/prng.ts';
 import { Engine } from '../../../node/hccl/engine.ts';
-import type { Computation, Operand, Outgoing } from '../../../node/hccl/engine-ports.ts';
-import { InboundLane, OutboundLane, SLOTS_PER_LANE } from '../../../node/hccl/lanes.ts';
-import { makePlan, type Plan } from '../../../node/hccl/plan.ts';
+import { makePlan } from '../../../node/hccl/plan.ts';
+import { CASES, handWritten, scheduleOf } from '../../collectives/support.ts';
+import { World } from './engine-world.ts';
 
 const SLICE_BYTES = 64;
 
-/** Bytes in use: somebody reads or writes them until `release`. */
-interface Lock {
-  readonly buffer: string;
-  readonly from: number;
-  readonly to: number;
-  readonly access: 'read' | 'write';
-}
-
-/** One rank's memory, as far as races go. */
-class Memory {
-  readonly #locks = new Set<Lock>();
-
-  /** Throws if bytes are written that somebody uses, or used that somebody writes. */
-  lock(lock: Lock): () => void {
-    for (const held of this.#locks) {
-      if (held.access === 'read' && lock.access === 'read') continue;
-      if (held.buffer !== lock.buffer || held.from >= lock.to || lock.from >= held.to) continue;
-      throw new Error(`Race: ${JSON.stringify(lock)} while ${JSON.stringify(held)}`);
-    }
-    this.#locks.add(lock);
-    return () => this.#locks.delete(lock);
-  }
-}
-
-/** Engines of all ranks over a network and devices that do what is allowed in any order. */
-class World {
-  readonly #prng: Prng;
-  readonly #plans: readonly Plan[];
-  readonly #memories: readonly Memory[];
-  readonly #engines: Engine[] = [];
-  readonly #inbound = new Map<string, InboundLane>();
-  readonly #outbound = new Map<string, OutboundLane>();
-  /** What may happen next; of each queue the first. */
-  readonly #queues = new Map<string, (() => void)[]>();
-  finished = 0;
-
-  constructor(plans: readonly Plan[], seed: number) {
-    this.#prng = new Prng(seed);
-    this.#plans = plans;
-    this.#memories = plans.map(() => new Memory());
-    plans.forEach((plan, rank) => {
-      const lanes = {
-        inbound: (id: { peer: number; channel: number }) =>
-          laneOf(this.#inbound, `${id.peer} ${rank} ${id.channel}`, () => new InboundLane()),
-        outbound: (id: { peer: number; channel: number }) =>
-          laneOf(this.#outbound, `${rank} ${id.peer} ${id.channel}`, () => new OutboundLane()),
-      };
-      this.#engines.push(
-        new Engine(plan, lanes, {
-          post: (message) => this.#post(rank, message),
-          compute: (work, _slice, done) => this.#compute(rank, work, done),
-          announce: (inbound) => this.#announce(rank, inbound),
-          finished: () => {
-            this.finished++;
-          },
-        }),
-      );
-    });
-  }
-
-  /** Runs everything to its end. */
-  run(): void {
-    this.#plans.forEach((plan, rank) => {
-      this.#later(`start ${rank}`, () => {
-        this.#engine(rank).start();
-        for (let inbound = 0; inbound < plan.inbound.length; inbound++)
-          this.#announce(rank, inbound);
+function countsOf(collective: CollectiveName, nranks: number, count: number): ElementCounts {
+  switch (collective) {
+    case 'allToAll':
+      return count * nranks;
+    case 'allGatherV':
+    case 'reduceScatterV':
+      return Array.from({ length: nranks }, (_, rank) => (count * (rank % 3)) >> 1);
+    case 'allToAllV':
+      // As much one way as the other, so that it can be done in place.
+      return Array.from({ length: nranks * nranks }, (_, pair) => {
+        const [source, target] = [Math.floor(pair / nranks), pair % nranks];
+        return (count * ((source + target) % 4)) >> 1;
       });
-    });
-    for (;;) {
-      const ready = [...this.#queues].filter(([, queue]) => queue.length > 0);
-      if (ready.length === 0) return;
-      const [, queue] = defined(ready[this.#prng.uint32() % ready.length], 'an event');
-      queue.shift()?.();
-    }
-  }
-
-  #engine(rank: number): Engine {
-    return defined(this.#engines[rank], 'an engine');
-  }
-
-  #later(queue: string, event: () => void): void {
-    const events = this.#queues.get(queue) ?? [];
-    events.push(event);
-    this.#queues.set(queue, events);
-  }
-
-  #lock(rank: number, operand: Operand, bytes: number, access: 'read' | 'write'): () => void {
-    const memory = defined(this.#memories[rank], 'a memory');
-    if (operand.kind === 'buffer') {
-      const { buffer, offset } = operand;
-      return memory.lock({ buffer, from: offset, to: offset + bytes, access });
-    }
-    const { peer, channel } = defined(this.#plans[rank]?.inbound[operand.inbound], 'a connection');
-    const buffer = slotName(peer, channel, operand.message);
-    return memory.lock({ buffer, from: 0, to: bytes, access });
-  }
-
-  #compute(rank: number, work: Computation, done: () => void): void {
-    const operands = work.kind === 'copy' ? [work.src] : [work.a, work.b];
-    const isWritten = (one: Operand) => JSON.stringify(one) === JSON.stringify(work.dst);
-    const releases = operands
-      .filter((one) => !isWritten(one))
-      .map((one) => this.#lock(rank, one, work.bytes, 'read'));
-    releases.push(this.#lock(rank, work.dst, work.bytes, 'write'));
-    this.#later(`device ${rank}`, () => {
-      for (const release of releases) release();
-      done();
-    });
-  }
-
-  /** Arrives some time; is acknowledged some time after. The NIC may read the source until then. */
-  #post(rank: number, message: Outgoing): 'posted' | 'blocked' {
-    if (this.#prng.uint32() % 8 === 0) {
-      this.#later(`retry ${rank}`, () => this.#engine(rank).resume());
-      return 'blocked';
-    }
-    const { outbound, source, bytes, target, slice } = message;
-    const { peer, channel } = defined(this.#plans[rank]?.outbound[outbound], 'a connection');
-    const release = this.#lock(rank, source, bytes, 'read');
-    this.#later(`data ${rank} ${peer} ${channel}`, () => {
-      const landing =
-        target.kind === 'slot'
-          ? { buffer: slotName(rank, channel, target.message), from: 0, to: bytes }
-          : { buffer: 'output', from: target.offset, to: target.offset + bytes };
-      defined(this.#memories[peer], 'a memory').lock({ ...landing, access: 'write' })();
-      const inbound = this.#plans[peer]?.inbound.findIndex(
-        (one) => one.peer === rank && one.channel === channel,
-      );
-      expect(this.#engine(peer).arrive(defined(inbound, 'a connection'))?.bytes).toBe(bytes);
-      this.#later(`ack ${rank} ${peer} ${channel}`, () => {
-        release();
-        this.#engine(rank).sent(slice);
-      });
-    });
-    return 'posted';
-  }
-
-  #announce(rank: number, inbound: number): void {
-    const { peer, channel } = defined(this.#plans[rank]?.inbound[inbound], 'a connection');
-    const lane = defined(this.#inbound.get(`${peer} ${rank} ${channel}`), 'a lane');
-    this.#later(`credit ${rank}`, () => {
-      const granted = this.#engine(rank).granted(inbound);
-      const { released } = lane;
-      this.#later(`control ${rank} ${peer}`, () => {
-        const sender = defined(this.#outbound.get(`${peer} ${rank} ${channel}`), 'a lane');
-        expect(sender.credit(released)).toBe(true);
-        const outbound = this.#plans[peer]?.outbound.findIndex(
-          (one) => one.peer === rank && one.channel === channel,
-        );
-        this.#engine(peer).grant(defined(outbound, 'a connection'), granted);
-      });
-    });
+    default:
+      return count;
   }
 }
 
-function slotName(source: number, channel: number, message: number): string {
-  return `slot ${message % SLOTS_PER_LANE} of ${source} ${channel}`;
+interface Trial {
+  readonly programs: readonly Program[];
+  readonly counts: ElementCounts;
+  readonly inPlace: boolean;
+  readonly seed: number;
+  readonly sliceBytes?: number;
 }
 
-function laneOf<T>(lanes: Map<string, T>, key: string, make: () => T): T {
-  const lane = lanes.get(key) ?? make();
-  lanes.set(key, lane);
-  return lane;
-}
-
-function plansOf(
-  collective: CollectiveName,
-  algorithm: string,
-  nranks: number,
-  count: number,
-  inPlace: boolean,
-): Plan[] {
-  const topology = flatTopology(nranks);
-  const schedule = buildSchedule({ collective, algorithm, topology, root: nranks - 1 });
-  return Array.from({ length: nranks }, (_, rank) => {
-    const program = lower(schedule, rank);
-    return makePlan({
-      program,
-      table: chunkTable(program, count),
-      elementBytes: 4,
-      sliceBytes: SLICE_BYTES,
-      placement: inPlace ? 'inPlace' : 'outOfPlace',
-    });
+/** Runs the programs; every rank's output must have the bits of the reference. */
+function expectReference({ programs, counts, inPlace, seed, sliceBytes = SLICE_BYTES }: Trial) {
+  const table = chunkTable(defined(programs[0], 'a program'), counts);
+  const prng = new Prng(seed);
+  const inputs = programs.map(({ rank }) =>
+    Float32Array.from({ length: table.bufferLength(rank, 'input') }, () => prng.normal()),
+  );
+  const world = new World({ programs, table, inputs, inPlace, sliceBytes, prng });
+  world.run();
+  expect(world.finished, `seed ${seed}: ranks that came to the end`).toBe(programs.length);
+  const expected = runPrograms(programs, table, inputs, { inPlace });
+  expected.forEach((output, rank) => {
+    const found = world.output(rank);
+    const isEqual = Buffer.from(found.buffer).equals(Buffer.from(output.slice().buffer));
+    expect(isEqual, `seed ${seed}, rank ${rank}: ${found} instead of ${output}`).toBe(true);
   });
+  return world;
 }
 
 describe('engine', () => {
-  const cases = ALGORITHMS.flatMap(({ name, collectives }) =>
-    collectives.flatMap((collective) =>
-      [false, true].map((inPlace) => ({ name, collective, inPlace })),
-    ),
+  const cases = CASES.flatMap((one) =>
+    [false, true].map((inPlace) => ({
+      ...one,
+      inPlace,
+      placement: inPlace ? ('inPlace' as const) : ('outOfPlace' as const),
+    })),
   );
 
   it.each(cases)(
-    '$collective $name, in place: $inPlace: ends without a race, in whatever order things happen',
-    ({ name, collective, inPlace }) => {
-      for (const nranks of [2, 3, 4]) {
+    '$collective $algorithm, $placement: gives the bits of the reference, in whatever order things happen',
+    ({ inPlace, placement, ...one }) => {
+      for (const nranks of [2, 3, 4, 6]) {
+        const schedule = scheduleOf(one, {
+          nranks,
+          root: nranks - 1,
+          placement,
+          topology: flatTopology(nranks),
+        });
+        if (schedule === undefined) continue;
+        const programs = lowerAll(schedule);
         for (const [index, count] of [1, 50, 700].entries()) {
-          const plans = plansOf(collective, name, nranks, count, inPlace);
-          for (let seed = 1; seed <= 3; seed++) {
-            const world = new World(plans, 100 * seed + index);
-            world.run();
-            expect(world.finished, `${nranks} ranks, ${count} elements, seed ${seed}`).toBe(nranks);
-          }
+          const counts = countsOf(one.collective, nranks, count);
+          expectReference({ programs, counts, inPlace, seed: 100 * nranks + index });
         }
       }
     },
   );
 
-  it('a step that reads another part of what a step wrote waits for all of its slices', () => {
+  it.each(['ring', 'halvingDoubling', 'recursiveDoubling'])(
+    '%s on 12 channels gives the bits of the reference',
+    (algorithm) => {
+      const topology = flatTopology(4);
+      const programs = lowerAll(
+        buildSchedule({ collective: 'allReduce', algorithm, topology, channels: 12 }),
+      );
+      for (const seed of [1, 2, 3])
+        expectReference({ programs, counts: 5000, inPlace: seed % 2 === 1, seed });
+    },
+  );
+
+  it('a step that reads a part of what a step wrote waits for the slices that have it', () => {
     const topology = flatTopology(4);
     const shape = { collective: 'allReduce', algorithm: 'ring', topology, root: 0 } as const;
-    const both = {
-      kind: 'copy',
-      count: 2,
-      src: { buffer: 'input', chunk: 0 },
-      dst: { buffer: 'output', chunk: 0 },
-      depends: [],
-    } as const;
-    const second = {
-      kind: 'copy',
-      count: 1,
-      src: { buffer: 'output', chunk: 1 },
-      dst: { buffer: 'output', chunk: 3 },
-      depends: [],
-    } as const;
+    const both = copy({ buffer: 'input', chunk: 0 }, { buffer: 'output', chunk: 0 }, 2);
+    const second = copy({ buffer: 'output', chunk: 1 }, { buffer: 'output', chunk: 3 }, 1);
     const program = {
       ...lower(buildSchedule(shape), 0),
-      channels: [{ id: 0, steps: [both, second] }],
+      channels: [{ id: 0, lane: 0, steps: [both, second] }],
     };
     const plan = makePlan({
       program,
@@ -251,18 +117,19 @@ describe('engine', () => {
       sliceBytes: SLICE_BYTES,
       placement: 'outOfPlace',
     });
-    expect(plan.steps.map(({ slices }) => slices)).toEqual([4, 2]);
+    expect(plan.steps.map(({ slices }) => slices.length)).toEqual([4, 2]);
     const launched: { readonly step: number; readonly done: () => void }[] = [];
     let finished = 0;
     const none = (): never => {
       throw new Error('Expected no message');
     };
-    const engine = new Engine(
+    const engine: Engine = new Engine(
       plan,
       { inbound: none, outbound: none },
       {
         post: none,
-        compute: (_work, slice, done) => void launched.push({ step: slice.step.step, done }),
+        compute: (_work, slice) =>
+          void launched.push({ step: slice.step.step, done: () => engine.computed(slice) }),
         announce: none,
         finished: () => {
           finished++;
@@ -270,12 +137,59 @@ describe('engine', () => {
       },
     );
     engine.start();
-    for (let ended = 0; ended < 4; ended++) {
-      expect(launched.map(({ step }) => step)).toEqual([0, 0, 0, 0]);
-      launched[ended]?.done();
-    }
-    expect(launched.map(({ step }) => step)).toEqual([0, 0, 0, 0, 1, 1]);
+    const steps = () => launched.map(({ step }) => step);
+    expect(steps()).toEqual([0, 0, 0, 0]);
+    launched[0]?.done();
+    launched[1]?.done();
+    expect(steps()).toEqual([0, 0, 0, 0]);
+    launched[2]?.done();
+    expect(steps()).toEqual([0, 0, 0, 0, 1]);
+    launched[3]?.done();
     for (const { done } of launched.slice(4)) done();
     expect(finished).toBe(1);
   });
 });
+
+describe('a message whose receiver is not ready', () => {
+  const x = { buffer: 'output', chunk: 0 } as const;
+  const y = { buffer: 'output', chunk: 1 } as const;
+
+  /** Rank 0 sends x, and only when that has left, y; rank 1 takes x only after it has y. */
+  const crosswise = handWritten([
+    [
+      [copy({ buffer: 'input', chunk: 0 }, x, 2), { ...send(1, x), depends: [] }],
+      [{ ...send(1, y), depends: [{ channel: 0, step: 1 }] }],
+    ],
+    [[{ ...recv(0, x), depends: [{ channel: 1, step: 0 }] }], [recv(0, y)]],
+  ]);
+
+  it.each([1, 64, 1000, 20_000])(
+    'is staged where others wait for its source, so that they go on: %i elements',
+    (count) => {
+      for (const seed of [1, 2, 3]) {
+        const programs = crosswise;
+        const world = expectReference({ programs, counts: count, inPlace: false, seed });
+        if (count > 1) expect(world.staged).toBeGreaterThan(0);
+      }
+    },
+  );
+});
+
+function copy(src: NonNullable<Step['src']>, dst: NonNullable<Step['dst']>, count: number): Step {
+  return { kind: 'copy', count, src, dst, depends: [] };
+}
+
+function send(sendTo: number, place: NonNullable<Step['src']>): Step {
+  return {
+    kind: 'send',
+    count: 1,
+    sendTo,
+    src: place,
+    landing: { kind: 'place', place },
+    depends: [],
+  };
+}
+
+function recv(recvFrom: number, dst: NonNullable<Step['dst']>): Step {
+  return { kind: 'recv', count: 1, recvFrom, dst, depends: [] };
+}

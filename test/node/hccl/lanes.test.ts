@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
-  CHANNELS_MAX,
   InboundLane,
+  KEPT_LANES,
   OutboundLane,
   SLICE_BYTES_MIN,
   SLOT_POOL_BYTES_MAX,
@@ -19,16 +19,16 @@ describe('slots', () => {
     const starts = new Set<number>();
     for (let source = 0; source < nranks; source++) {
       if (source === owner) continue;
-      for (let channel = 0; channel < CHANNELS_MAX; channel++) {
+      for (let lane = 0; lane < KEPT_LANES; lane++) {
         for (let index = 0; index < SLOTS_PER_LANE; index++) {
-          const start = slotOffset(nranks, owner, source, channel, index);
+          const start = slotOffset(nranks, owner, source, lane, index);
           expect(start + slotBytes(nranks)).toBeLessThanOrEqual(pool);
           expect(start % slotBytes(nranks)).toBe(0);
           starts.add(start);
         }
       }
     }
-    expect(starts.size).toBe((nranks - 1) * CHANNELS_MAX * SLOTS_PER_LANE);
+    expect(starts.size).toBe((nranks - 1) * KEPT_LANES * SLOTS_PER_LANE);
   });
 
   it('are used in turn', () => {

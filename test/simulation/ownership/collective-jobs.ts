@@ -8,6 +8,7 @@ import { controlPair } from '../../../coordinator/hlcp/memory-connection.ts';
 import { HLCP_VERSION } from '../../../coordinator/hlcp/messages.ts';
 import * as hlthunk from '../../../node/device/hlthunk.ts';
 import * as hccl from '../../../node/hccl/api.ts';
+import * as collective from '../../../node/hccl/collective-api.ts';
 import { hcclFloat32, hcclSum } from '../../../node/hccl/hccl.ts';
 import type { SimProcess } from '../../../node/process/sim-process.ts';
 import type { SystemCallChannel } from '../../../node/process/system-call.ts';
@@ -214,7 +215,15 @@ export class CollectiveJobs {
       copyUnseen(buffer, new Uint8Array(values.buffer));
       device.wrote(offset, BYTES, -1, opening.number);
       try {
-        await hccl.hcclAllReduce(channel, address, address, COUNT, hcclFloat32, hcclSum, comm);
+        await collective.hcclAllReduce(
+          channel,
+          address,
+          address,
+          COUNT,
+          hcclFloat32,
+          hcclSum,
+          comm,
+        );
         await hccl.synStreamSynchronize(channel);
       } catch (reason) {
         await this.#checkLeftAlone(rank, buffer, opening);

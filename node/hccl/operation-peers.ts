@@ -1,0 +1,64 @@
+/** An operation as its peers see it: the headers for them, and which connection is which. */
+import type { Rank } from '../../collectives/schedule.ts';
+import { defined } from '../../common/assert.ts';
+import type { LocalBuffer, Operation } from './operation.ts';
+import type { Header, RemoteRegion, RemoteRegions } from './operation-header.ts';
+import type { ByteRange, PlanPeer } from './plan.ts';
+
+/** What a peer is told when the operation starts; with it, what is granted by now is announced. */
+export function headerFor(operation: Operation, peer: PlanPeer): Header {
+  const { sequence, engine, call } = operation;
+  const granted = peer.inbound.map((inbound) => {
+    const places = engine.granted(inbound);
+    engine.inboundLane(inbound).announcedGranted = places;
+    return places;
+  });
+  return {
+    kind: 'HEADER',
+    sequence,
+    call,
+    sends: call.pairs?.sent[peer.rank] ?? 0,
+    expects: call.pairs?.received[peer.rank] ?? 0,
+    regions: regionsFor(operation, peer),
+    granted,
+  };
+}
+
+/** Whether the header's pair counts are those of the call, crosswise. */
+export function samePair({ call }: Operation, peer: Rank, { sends, expects }: Header): boolean {
+  const { pairs } = call;
+  return sends === (pairs?.received[peer] ?? 0) && expects === (pairs?.sent[peer] ?? 0);
+}
+
+/** Index of a connection in the operation's plan; -1 if there is none. */
+export function connectionOf(
+  { plan }: Operation,
+  end: 'inbound' | 'outbound',
+  peer: Rank,
+  lane: number,
+): number {
+  const indices = plan.peers[plan.peerOf.get(peer) ?? -1]?.[end];
+  if (indices === undefined) return -1;
+  for (const index of indices) if (plan[end][index]?.lane === lane) return index;
+  return -1;
+}
+
+/** What a peer may write in an operation, as it reaches it. */
+function regionsFor(operation: Operation, { offers, slots }: PlanPeer): RemoteRegions {
+  return {
+    input: remote(operation.input, offers.input),
+    output: remote(operation.output, offers.output),
+    scratch: remote(operation.scratch, offers.scratch),
+    slots: remote(operation.scratch, slots),
+  };
+}
+
+function remote(
+  buffer: LocalBuffer | undefined,
+  range: ByteRange | undefined,
+): RemoteRegion | undefined {
+  if (range === undefined) return undefined;
+  const { address, mr } = defined(buffer, 'the buffer');
+  const { key } = defined(mr, 'the registration');
+  return { address: address + range.offset, key, length: range.length };
+}

@@ -3,10 +3,12 @@
  * program say otherwise. A function of what all ranks know, so that they come to the same answer.
  */
 import type { CollectiveName } from '../../collectives/collective.ts';
-import { algorithmsFor, optionsOf, rowFor } from '../../collectives/table.ts';
+import { algorithmsFor, expectBuildable, optionsOf, rowFor } from '../../collectives/table.ts';
 import type { Topology } from '../../collectives/topology.ts';
 import { type Choice, type ChoiceRequest, choose } from '../../collectives/tuner.ts';
 import { KiB } from '../../common/bytes.ts';
+import { messageOf } from '../../common/errors.ts';
+import { invalidArgument } from './failure.ts';
 import { slotBytes } from './lanes.ts';
 import type { LoadedSchedule } from './loaded-schedule.ts';
 import { baseName, type CallSettings } from './settings.ts';
@@ -43,7 +45,21 @@ export function chooseFor(request: PlacedRequest, { settings, own }: ChoiceSourc
   const { collective, nranks } = request;
   const tuned = fitting(choose(request, settings.tuning), request);
   const choice = overridden(overridden(tuned, settings, collective), own, collective);
+  expectFitting(choice, request);
   return { ...choice, sliceBytes: sliceBytesOf(nranks, choice.sliceBytes) };
+}
+
+/** Throws hcclInvalidArgument for what somebody chose although it cannot be done: nothing has started yet. */
+function expectFitting(
+  { algorithm, channels, chunks }: Choice,
+  { collective, topology, placement }: PlacedRequest,
+): void {
+  const parts = { channels, ...(chunks === undefined ? {} : { chunks }) };
+  try {
+    expectBuildable({ collective, algorithm, topology, placement, ...parts });
+  } catch (reason) {
+    throw invalidArgument(messageOf(reason));
+  }
 }
 
 /** The tuner knows nothing of placements: what it chose, or the first algorithm that can do this one. */

@@ -6,7 +6,7 @@ import type { CallSizes, CallSizeTable } from './call-sizes.ts';
 import type { RunChoice } from './choice.ts';
 import { invalidArgument } from './failure.ts';
 import { HCCL_DATA_TYPES, hcclOpNone } from './hccl.ts';
-import { countsDigest, type OperationCall } from './operation-call.ts';
+import { countsDigest, IN_PLACE_SUFFIX, type OperationCall } from './operation-call.ts';
 import type { Reduction } from './reduce-ops.ts';
 import { refuseArguments } from './strict.ts';
 
@@ -128,7 +128,7 @@ function agreedAlgorithm(
   placement: CheckedCall['placement'],
 ): string {
   const depends = PLACEMENT_AGREED.has(collective) && placement === 'inPlace';
-  return depends ? `${algorithm} in place` : algorithm;
+  return depends ? `${algorithm}${IN_PLACE_SUFFIX}` : algorithm;
 }
 
 /** Bytes of one element. Throws hcclInvalidArgument for a number that is no data type. */
@@ -257,6 +257,8 @@ function placementOf(
   elementBytes: number,
 ): CheckedCall['placement'] {
   if (inPlace === undefined) return 'outOfPlace';
+  // Addresses of nothing mean nothing: where all must have it alike, all must come to the same.
+  if (PLACEMENT_AGREED.has(collective) && input === 0 && output === 0) return 'outOfPlace';
   const shift = inPlace.offset * elementBytes;
   const [part, whole] =
     inPlace.part === 'input' ? [sendBuffer, recvBuffer] : [recvBuffer, sendBuffer];

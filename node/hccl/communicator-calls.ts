@@ -11,7 +11,7 @@ import {
 } from './call-host.ts';
 import { hcclError, invalidArgument } from './failure.ts';
 import { HCCL_RANKS_MAX, HCCL_SPLIT_NOCOLOR, HCCL_VERSION_CODE, type HcclComm } from './hccl.ts';
-import { LANES_MAX } from './lanes.ts';
+import { CHUNKS_MAX, LANES_MAX } from './lanes.ts';
 import { COMMUNICATORS_MAX, type CommunicatorRequest, type HcclProcess } from './process-state.ts';
 import { expectAlgorithm } from './settings.ts';
 import { splitPart } from './split.ts';
@@ -36,7 +36,7 @@ const choiceArgument = z.object({
     .strictObject({
       algorithm: z.string().min(1).max(128).optional(),
       channels: positive.max(LANES_MAX).optional(),
-      chunks: positive.optional(),
+      chunks: positive.max(CHUNKS_MAX).optional(),
       sliceBytes: positive.optional(),
     })
     .nullable(),

@@ -195,6 +195,12 @@ export class Communicator {
     if (this.#failure !== undefined) throw hcclError(this.#failure);
   }
 
+  /** Throws what it has failed with, also if that is still to be judged: nothing new may be begun then. */
+  async throwIfFailing(): Promise<void> {
+    if (this.#state === 'failing') await this.#broken.promise;
+    this.throwIfFailed();
+  }
+
   /** Throws hcclTryAgain while it is being put together, and what it has failed with. */
   expectConnected(): void {
     this.throwIfFailed();

@@ -21,7 +21,7 @@ import {
   hlthunk_memory_unmap,
   hlthunk_wait_for_cs,
 } from '../device/hlthunk.ts';
-import type { Job } from '../device/job.ts';
+import type { CsStatus, Job } from '../device/job.ts';
 import { fi_close } from '../fabric/close.ts';
 import { type FiDomain, fi_domain, fi_fabric } from '../fabric/domain.ts';
 import { type FiInfo, type FiMr, isFiErrno } from '../fabric/fabric.ts';
@@ -222,11 +222,7 @@ export class DeviceSession {
     this.#submission = 'running';
     while (this.#queue.length > 0) {
       const batch = this.#queue.splice(0, JOBS_MAX);
-      const failure = await this.#runBatch(batch.map(({ job }) => job));
-      for (const pending of batch) {
-        if (failure === undefined) pending.done();
-        else pending.failed(failure);
-      }
+      await this.#run(batch);
       this.#ended += batch.length;
       while ((this.#whenIdle[0]?.through ?? Number.POSITIVE_INFINITY) <= this.#ended)
         this.#whenIdle.shift()?.resume();
@@ -234,24 +230,43 @@ export class DeviceSession {
     this.#submission = 'idle';
   }
 
-  /** Never rejects. */
-  async #runBatch(jobs: readonly Job[]): Promise<HcclFailure | undefined> {
-    const { channel, scheduler } = this.#init;
+  /** Never rejects. A refused submission has had no effect: then each job goes alone, and fails alone. */
+  async #run(batch: readonly PendingJob[]): Promise<void> {
+    const jobs = batch.map(({ job }) => job);
+    const { channel } = this.#init;
+    const sequence = await this.#unlessBusy(() =>
+      hlthunk_command_submission(channel, this.fd, jobs),
+    );
+    if (sequence instanceof SystemCallError && isRefusal(sequence) && batch.length > 1) {
+      for (const one of batch) await this.#run([one]);
+      return;
+    }
+    const failure = typeof sequence === 'number' ? await this.#end(sequence) : sequence;
+    for (const pending of batch) {
+      if (failure === undefined) pending.done();
+      else pending.failed(deviceFailure(failure));
+    }
+  }
+
+  /** Waits for the end of a submission; why it did not end well. Never rejects. */
+  async #end(sequence: number): Promise<Error | CsStatus | undefined> {
+    const { channel } = this.#init;
+    const status = await this.#unlessBusy(() =>
+      hlthunk_wait_for_cs(channel, this.fd, sequence, COMPUTE_TIMEOUT_US),
+    );
+    return status === 'COMPLETED' ? undefined : status;
+  }
+
+  /** Makes a call of the driver, again while it is too busy (EAGAIN). Never rejects. */
+  async #unlessBusy<T>(call: () => Promise<T>): Promise<T | Error> {
+    const { scheduler } = this.#init;
     const deadline = scheduler.clock.now() + COMPUTE_TIMEOUT_US / 1000;
     for (;;) {
       try {
-        const sequence = await hlthunk_command_submission(channel, this.fd, jobs);
-        const status = await hlthunk_wait_for_cs(channel, this.fd, sequence, COMPUTE_TIMEOUT_US);
-        if (status === 'COMPLETED') return undefined;
-        return {
-          result: 'hcclStreamError',
-          message: `Expected device work to complete but found ${status}`,
-        };
+        return await call();
       } catch (reason) {
         const busy = reason instanceof SystemCallError && reason.code === 'EAGAIN';
-        if (!busy || scheduler.clock.now() >= deadline) {
-          return { result: 'hcclUnhandledSynapseError', message: messageOf(reason) };
-        }
+        if (!busy || scheduler.clock.now() >= deadline) return reason as Error;
         await new Promise<void>((resume) => scheduler.after(SUBMIT_RETRY_MS, resume));
       }
     }
@@ -339,6 +354,18 @@ export class DeviceSession {
       await channel.call('close', { fd: dmabufFd });
     }
   }
+}
+
+/** A job of the submission makes no sense, or has an address that is not mapped. */
+function isRefusal({ code }: SystemCallError): boolean {
+  return code === 'EINVAL' || code === 'EFAULT';
+}
+
+function deviceFailure(reason: Error | CsStatus): HcclFailure {
+  if (typeof reason !== 'string')
+    return { result: 'hcclUnhandledSynapseError', message: messageOf(reason) };
+  const message = `Expected device work to complete but found ${reason}`;
+  return { result: 'hcclStreamError', message };
 }
 
 function hex(address: number): string {

@@ -27,9 +27,8 @@ import { InboundLane, KEPT_LANES, LANES_MAX, OutboundLane } from './lanes.ts';
 import type { SlotPool } from './memory-map.ts';
 import type { OperationObserver } from './observer.ts';
 import { DataContext, type Operation } from './operation.ts';
-import { sameCall } from './operation-call.ts';
 import type { Header } from './operation-header.ts';
-import { connectionOf, headerFor, samePair } from './operation-peers.ts';
+import { connectionOf, headerFor, sameOperation, samePair } from './operation-peers.ts';
 import type { PlanConnection } from './plan.ts';
 
 /** A peer's receive slots, as this rank writes them. */
@@ -308,8 +307,8 @@ export class Exchange {
   }
 
   #header(operation: Operation, peer: Rank, header: Header): void {
-    const { call, plan, engine } = operation;
-    if (!sameCall(call, header.call)) {
+    const { plan, engine } = operation;
+    if (!sameOperation(operation, peer, header)) {
       this.#faults.mismatch(operation, peer, header.call);
       return;
     }

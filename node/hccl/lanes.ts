@@ -27,6 +27,10 @@ export const KEPT_LANES = 2;
 export const LANES_MAX = 32;
 /** Channels that a rank's program may have. */
 export const PROGRAM_CHANNELS_MAX = 64;
+/** Chunks of a block that a program may ask for. */
+export const CHUNKS_MAX = 65_536;
+/** Slices of one operation on one rank: what its plan costs the host is bounded, however short they are. */
+export const SLICES_MAX = 2 ** 21;
 /** Device memory that one rank spends on the slots of one communicator, at most. */
 export const SLOT_POOL_BYTES_MAX = 16 * MiB;
 /** Longest slice; also the longest slot. */

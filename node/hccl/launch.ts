@@ -8,7 +8,7 @@
  */
 import { assert } from '../../common/assert.ts';
 import type { CheckedCall } from './collective-call.ts';
-import type { MessageCall } from './message.ts';
+import type { MessageCall, NumberedCall } from './message.ts';
 import type { OpenCommunicator } from './open-communicator.ts';
 import { type BufferAddresses, runCall } from './run-call.ts';
 import { runMessages } from './run-messages.ts';
@@ -24,7 +24,15 @@ export type Launch = { readonly open: OpenCommunicator; readonly stream: Stream 
   | { readonly kind: 'message'; readonly message: MessageCall }
 );
 
-type CollectiveLaunch = Extract<Launch, { readonly kind: 'collective' }>;
+/** A collective that waits for those before it, and tells those after it. */
+type PlacedCollective = Extract<Launch, { readonly kind: 'collective' }> & {
+  readonly before: Promise<void>;
+  readonly end: () => void;
+};
+type PlacedMessage = Extract<Launch, { readonly kind: 'message' }> & {
+  readonly message: NumberedCall;
+};
+type PlacedLaunch = PlacedCollective | PlacedMessage;
 
 /** The launches of one process, in order. */
 export class Launcher {
@@ -34,8 +42,9 @@ export class Launcher {
   launch(calls: readonly Launch[]): Promise<void> {
     const streams = [...new Set(calls.map(({ stream }) => stream))];
     return this.inOrder(streams, () => {
+      const all = calls.map(placed);
       for (const stream of streams) {
-        const own = calls.filter((call) => call.stream === stream);
+        const own = all.filter((call) => call.stream === stream);
         enqueue(stream, own);
       }
     });
@@ -53,8 +62,22 @@ export class Launcher {
   }
 }
 
+/** Gives a call its place among those of its communicator: made in the order of the calls, on all streams. */
+function placed(call: Launch): PlacedLaunch {
+  const { open } = call;
+  if (call.kind === 'message') {
+    return { ...call, message: open.messageNumbers.number(call.message) };
+  }
+  const before = open.tail;
+  let end: () => void = () => undefined;
+  open.tail = new Promise((resolve) => {
+    end = resolve;
+  });
+  return { ...call, before, end };
+}
+
 /** Makes one piece of work of calls on one stream. */
-function enqueue(stream: Stream, calls: readonly Launch[]): void {
+function enqueue(stream: Stream, calls: readonly PlacedLaunch[]): void {
   const parts = [...new Set(calls.map(({ open }) => open))].flatMap((open) =>
     partsOf(
       open,
@@ -66,33 +89,30 @@ function enqueue(stream: Stream, calls: readonly Launch[]): void {
 }
 
 /** What the calls of one communicator are, each to be started when the stream's turn has come. */
-function partsOf(open: OpenCommunicator, calls: readonly Launch[]): (() => Promise<void>)[] {
+function partsOf(open: OpenCommunicator, calls: readonly PlacedLaunch[]): (() => Promise<void>)[] {
   const parts: (() => Promise<void>)[] = [];
   const messages = calls.flatMap((call) => (call.kind === 'message' ? [call.message] : []));
-  if (messages.length > 0) {
-    const numbered = open.messageNumbers.number(messages);
-    parts.push(() => runMessages(open, numbered));
-  }
+  if (messages.length > 0) parts.push(() => open.running(runMessages(open, messages)));
   const collectives = calls.filter((call) => call.kind === 'collective');
-  if (collectives.length > 0) parts.push(chain(open, collectives));
+  if (collectives.length > 0) parts.push(() => runInTurn(open, collectives));
   return parts;
 }
 
-/** The collectives of one communicator, after those that were launched before on whatever stream. */
-function chain(open: OpenCommunicator, calls: readonly CollectiveLaunch[]): () => Promise<void> {
-  const before = open.tail;
-  let ended: () => void = () => undefined;
-  open.tail = new Promise((resolve) => {
-    ended = resolve;
-  });
-  return async () => {
-    try {
+/** Runs collectives of one communicator, each after those that were called before on whatever stream. */
+async function runInTurn(
+  open: OpenCommunicator,
+  calls: readonly PlacedCollective[],
+): Promise<void> {
+  try {
+    for (const { checked, addresses, before, end } of calls) {
       await before;
-      for (const { checked, addresses } of calls) await runCall(open, checked, addresses);
-    } finally {
-      ended();
+      await open.running(runCall(open, checked, addresses));
+      end();
     }
-  };
+  } finally {
+    // Those after one that failed are not made.
+    for (const { end } of calls) end();
+  }
 }
 
 /** Waits for all; throws the first failure in their order. */

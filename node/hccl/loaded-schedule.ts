@@ -12,7 +12,7 @@ import { smallestDepth, verify } from '../../collectives/verify.ts';
 import { defined } from '../../common/assert.ts';
 import { invalidArgument } from './failure.ts';
 import type { HcclSchedule } from './hccl.ts';
-import { DEPTH_MAX, PROVED_DEPTH } from './lanes.ts';
+import { DEPTH_MAX, LANES_MAX, PROGRAM_CHANNELS_MAX, PROVED_DEPTH } from './lanes.ts';
 
 type Placement = 'inPlace' | 'outOfPlace';
 
@@ -45,6 +45,7 @@ export class LoadedSchedule {
       const inPlace = placement === 'inPlace';
       expectProved(schedule, placement);
       const ordered = withExplicitOrder(programs, { inPlace });
+      expectRoom(name, ordered);
       own.set(placement, defined(ordered[rank], 'the program of this rank'));
     }
     const { chunks, root } = defined(programs[0], 'a program');
@@ -107,6 +108,17 @@ function expectProved(schedule: MscclSchedule, placement: Placement): void {
   if (proved) return;
   const why = findings[0]?.message ?? 'it is refuted';
   throw invalidArgument(`Expected schedule ${name} to be proved ${placement} but ${why}`);
+}
+
+/** The engine has so many lanes between two ranks and so many channels on a rank. */
+function expectRoom(name: string, programs: readonly Program[]): void {
+  for (const { rank, channels } of programs) {
+    const most = channels.reduce((lanes, { lane }) => Math.max(lanes, lane + 1), 0);
+    if (most <= LANES_MAX && channels.length <= PROGRAM_CHANNELS_MAX) continue;
+    throw invalidArgument(
+      `Expected chan below ${LANES_MAX} and at most ${PROGRAM_CHANNELS_MAX} channels on a rank but schedule ${name} has chan ${most - 1} and ${channels.length} channels on rank ${rank}`,
+    );
+  }
 }
 
 /** How deep its connections must be, at least `PROVED_DEPTH`. What never ends is refuted elsewhere. */

@@ -5,13 +5,11 @@ import type { MessageCall, NumberedCall } from './message.ts';
 export class MessageNumbers {
   readonly #next = { send: new Map<Rank, number>(), recv: new Map<Rank, number>() };
 
-  /** The calls with their numbers, which are used up. */
-  number(calls: readonly MessageCall[]): NumberedCall[] {
-    return calls.map((call) => {
-      const next = this.#next[call.kind];
-      const number = next.get(call.peer) ?? 0;
-      next.set(call.peer, number + 1);
-      return { ...call, number };
-    });
+  /** The call with its number, which is used up. */
+  number(call: MessageCall): NumberedCall {
+    const next = this.#next[call.kind];
+    const number = next.get(call.peer) ?? 0;
+    next.set(call.peer, number + 1);
+    return { ...call, number };
   }
 }

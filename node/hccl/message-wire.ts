@@ -1,8 +1,15 @@
-/** The posts of hcclSend and hcclRecv: per peer a queue, in which what was answered FI_EAGAIN waits. */
+/**
+ * The posts of hcclSend and hcclRecv: per peer a queue, in which what was answered FI_EAGAIN waits.
+ *
+ * Receives of messages never take the last of what an endpoint may have posted: two ranks whose receives
+ * have left no place for a READY would wait for each other for ever. Each peer has its share; what is
+ * beyond waits, and its sender is not told.
+ */
 import type { Rank } from '../../collectives/schedule.ts';
 import { defined } from '../../common/assert.ts';
 import type { FiEndpoint } from '../fabric/endpoint.ts';
 import { FI_ADDR_UNSPEC, type FiAddr, type FiBuffer, type FiErrno } from '../fabric/fabric.ts';
+import { POSTED_RECEIVES_MAX } from '../fabric/match-queue.ts';
 import { fi_trecv, fi_tsend, fi_tsendmsg } from '../fabric/tagged.ts';
 import { type Message, MessageContext } from './message.ts';
 import {
@@ -16,6 +23,8 @@ import {
 
 /** READYs that are expected per peer at once; the next are taken as soon as one has been read. */
 const RECEIVES_PER_PEER = 4;
+/** Receives per peer that are not of messages: READYs, and HCCL's control messages. */
+const OTHER_RECEIVES_PER_PEER = 2 * RECEIVES_PER_PEER;
 /** Queue of posts that concern no peer in particular. */
 const ANY = -1;
 
@@ -38,6 +47,12 @@ export interface MessageWireInit {
   failed(what: string, peer: Rank | undefined, error: FiErrno): void;
 }
 
+/** Receives of messages of one peer. */
+interface Receives {
+  posted: number;
+  readonly waiting: Message[];
+}
+
 interface Post {
   readonly what: () => string;
   /** What libfabric answers. */
@@ -48,12 +63,18 @@ export class MessageWire {
   readonly #init: MessageWireInit;
   /** What waits, by peer: none of them is empty. */
   readonly #queues = new Map<Rank, Post[]>();
+  readonly #receives = new Map<Rank, Receives>();
+  /** Receives of messages that one peer may have posted. */
+  readonly #share: number;
   #turnedAway = 0;
   #state: 'open' | 'closed' = 'open';
 
   constructor(init: MessageWireInit) {
     this.#init = init;
-    const receives = init.addresses.size * RECEIVES_PER_PEER;
+    const peers = init.addresses.size;
+    const share = Math.floor(POSTED_RECEIVES_MAX / Math.max(1, peers)) - OTHER_RECEIVES_PER_PEER;
+    this.#share = Math.max(1, share);
+    const receives = peers * RECEIVES_PER_PEER;
     for (let index = 0; index < receives; index++) this.#expectReady(new Uint8Array(READY_BYTES));
   }
 
@@ -66,10 +87,36 @@ export class MessageWire {
   close(): void {
     this.#state = 'closed';
     this.#queues.clear();
+    this.#receives.clear();
   }
 
-  /** Posts the receive of a message, then tells its sender. */
+  /** Posts the receive of a message, as soon as its peer's share allows, then tells its sender. */
   receive(message: Message): void {
+    const { peer } = message.call;
+    const receives = this.#receives.get(peer) ?? { posted: 0, waiting: [] };
+    this.#receives.set(peer, receives);
+    receives.waiting.push(message);
+    this.#postReceives(receives);
+  }
+
+  /** A receive of a message from `peer` is used up. */
+  receiveEnded(peer: Rank): void {
+    const receives = this.#receives.get(peer);
+    if (receives === undefined) return;
+    receives.posted--;
+    this.#postReceives(receives);
+  }
+
+  #postReceives(receives: Receives): void {
+    while (receives.posted < this.#share) {
+      const message = receives.waiting.shift();
+      if (message === undefined) return;
+      receives.posted++;
+      this.#postReceive(message);
+    }
+  }
+
+  #postReceive(message: Message): void {
     const { peer, number, count, dataType } = message.call;
     const { endpoint } = this.#init;
     const address = this.#address(peer);

@@ -60,6 +60,7 @@ export class OpenCommunicator {
   readonly #loaded = new Map<CollectiveName, LoadedSchedule>();
   #ownChoice: OwnChoice | undefined;
   readonly #underWay = new Set<Promise<void>>();
+  readonly #running = new Set<Promise<void>>();
   #planner: Planner | undefined;
   #topology: Topology | undefined;
 
@@ -141,6 +142,21 @@ export class OpenCommunicator {
   track(ended: Promise<void>): void {
     this.#underWay.add(ended);
     void ended.finally(() => this.#underWay.delete(ended));
+  }
+
+  /** Remembers a call that has come to its turn for `settled`. */
+  running(call: Promise<void>): Promise<void> {
+    const ended = call.catch(() => undefined).finally(() => this.#running.delete(ended));
+    this.#running.add(ended);
+    return call;
+  }
+
+  /**
+   * Resolves when the calls that have come to their turn have ended: they may still hold memory when the
+   * communicator has. What waits on a stream is not among them.
+   */
+  async settled(): Promise<void> {
+    await Promise.all(this.#running);
   }
 
   /** Resolves when everything that is queued now has ended, well or not. */

@@ -28,6 +28,8 @@ export interface PairCounts {
   readonly received: readonly number[];
 }
 
+/** Ends the text of an algorithm where all ranks must have their buffers alike, and these are in place. */
+export const IN_PLACE_SUFFIX = ' in place';
 /** Longest text of an algorithm, in UTF-8. */
 export const ALGORITHM_BYTES_MAX = 128;
 

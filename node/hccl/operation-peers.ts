@@ -2,6 +2,7 @@
 import type { Rank } from '../../collectives/schedule.ts';
 import { defined } from '../../common/assert.ts';
 import type { LocalBuffer, Operation } from './operation.ts';
+import { IN_PLACE_SUFFIX, type OperationCall, sameCall } from './operation-call.ts';
 import type { Header, RemoteRegion, RemoteRegions } from './operation-header.ts';
 import type { ByteRange, PlanPeer } from './plan.ts';
 
@@ -22,6 +23,27 @@ export function headerFor(operation: Operation, peer: PlanPeer): Header {
     regions: regionsFor(operation, peer),
     granted,
   };
+}
+
+/**
+ * Whether the header's sender means the same operation. Two ranks of allToAllV that exchange nothing need
+ * not have their buffers alike: one without any element cannot know how those of the others lie.
+ */
+export function sameOperation(
+  { call }: Operation,
+  peer: Rank,
+  { call: theirs, ...pair }: Header,
+): boolean {
+  const { pairs } = call;
+  const counts = [pair.sends, pair.expects, pairs?.sent[peer], pairs?.received[peer]];
+  if (counts.some((count) => count !== 0)) return sameCall(call, theirs);
+  return sameCall(withoutPlacement(call), withoutPlacement(theirs));
+}
+
+function withoutPlacement(call: OperationCall): OperationCall {
+  const { algorithm } = call;
+  if (!algorithm.endsWith(IN_PLACE_SUFFIX)) return call;
+  return { ...call, algorithm: algorithm.slice(0, -IN_PLACE_SUFFIX.length) };
 }
 
 /** Whether the header's pair counts are those of the call, crosswise. */

@@ -4,7 +4,8 @@ import { isOntoItself, type MemoryMap, memoryMap } from '../../collectives/memor
 import { type Channel, receives, type Step, sends } from '../../collectives/program.ts';
 import type { Place, Rank } from '../../collectives/schedule.ts';
 import { defined } from '../../common/assert.ts';
-import { PROVED_DEPTH } from './lanes.ts';
+import { invalidArgument } from './failure.ts';
+import { PROVED_DEPTH, SLICES_MAX } from './lanes.ts';
 import type { ByteRange, Plan, PlanRequest, PlanSlice, PlanStep } from './plan.ts';
 import { type Conflict, ConflictFinder } from './plan-conflicts.ts';
 import { ConnectionBuilder } from './plan-connections.ts';
@@ -39,6 +40,8 @@ export class PlanBuilder {
   readonly #channels: { readonly steps: OpenStep[]; readonly source: Channel }[] = [];
   readonly #steps: OpenStep[] = [];
   readonly #slices: OpenSlice[] = [];
+  /** Slices that the steps so far need at least. */
+  #expected = 0;
   /** Pieces of steps of one chunk, by its bytes. */
   readonly #pieces = new Map<number, readonly Piece[]>();
 
@@ -148,6 +151,7 @@ export class PlanBuilder {
   #piecesOf(place: Place, count: number, bytes: number): readonly Piece[] {
     const { program, sliceBytes } = this.#request;
     if (bytes === 0) return [];
+    this.#expectSlices(Math.ceil(bytes / sliceBytes));
     if (bytes <= sliceBytes) return [{ window: 0, offset: 0, bytes }];
     if (count > 1) {
       const chunks = Array.from({ length: count }, (_, index) => {
@@ -162,6 +166,14 @@ export class PlanBuilder {
       this.#pieces.set(bytes, pieces);
     }
     return pieces;
+  }
+
+  #expectSlices(more: number): void {
+    this.#expected += more;
+    if (this.#expected <= SLICES_MAX) return;
+    throw invalidArgument(
+      `Expected at most ${SLICES_MAX} slices of ${this.#request.sliceBytes} bytes in one operation: take longer slices or a smaller count`,
+    );
   }
 
   #range(rank: Rank, place: Place, count: number): ByteRange {

@@ -139,11 +139,13 @@ function moveToOffer(sends: readonly OpenStep[]): void {
 
 /** The bytes from the first to the last of `ranges` in a buffer. */
 function hullOf(ranges: readonly ByteRange[], buffer: BufferName): ByteRange | undefined {
-  const inside = ranges.filter((one) => one.buffer === buffer && one.length > 0);
-  if (inside.length === 0) return undefined;
-  const offset = Math.min(...inside.map((one) => one.offset));
-  const end = Math.max(...inside.map((one) => one.offset + one.length));
-  return { buffer, offset, length: end - offset };
+  let [start, end] = [Number.POSITIVE_INFINITY, 0];
+  for (const one of ranges) {
+    if (one.buffer !== buffer || one.length === 0) continue;
+    start = Math.min(start, one.offset);
+    end = Math.max(end, one.offset + one.length);
+  }
+  return end === 0 ? undefined : { buffer, offset: start, length: end - start };
 }
 
 /** Slots of one peer's lanes that live for the operation, one after the other; returns their bytes. */

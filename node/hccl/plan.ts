@@ -153,6 +153,7 @@ export interface PlanRequest {
   readonly depth?: number;
 }
 
+/** Throws hcclInvalidArgument for slices so short that there are more than `SLICES_MAX`. */
 export function makePlan(request: PlanRequest): Plan {
   const { program, sliceBytes, elementBytes } = request;
   assert(

@@ -231,11 +231,12 @@ export class PointToPoint {
 
   /** The bytes of a message have been delivered there, or have come here. */
   #moved(message: Message, received: number | undefined): void {
-    const { bytes } = message.call;
+    const { bytes, peer } = message.call;
     if (received === undefined) {
       this.#end(message);
       return;
     }
+    this.#init.wire.receiveEnded(peer);
     if (received !== bytes) {
       const what = `Expected ${bytes} bytes for ${message.describe()} but rank ${this.#init.rank} got ${received}`;
       this.#init.fail({ result: 'hcclInternalError', message: what });

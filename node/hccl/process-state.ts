@@ -201,6 +201,7 @@ export class HcclProcess {
     const { slots } = open.init;
     try {
       await communicator.leave();
+      await open.settled();
       // Kernels of an operation that was given up may still use the memory.
       await session.idle();
       if (this.init.process.state === 'running') {

@@ -44,6 +44,7 @@ export async function runCall(
     if (checked.reduction.kind === 'preMulSum') await runScaled(open, checked, buffers);
     else await runPlanned(open, checked, buffers);
     if (checked.reduction.kind === 'average') {
+      await communicator.throwIfFailing();
       await averageOnDevice(session, typeOf(checked), buffers.output, open.nranks);
     }
   } catch (reason) {
@@ -86,6 +87,7 @@ async function runScaled(
   const { scratch, staging } = await scratchFor(open, plan, isStaged ? inputBytes : 0);
   const inPlaceInput = intoOutput ? output : input;
   const operand = isStaged ? defined(staging, 'memory for the scaled input') : inPlaceInput;
+  await communicator.throwIfFailing();
   await multiplyOnDevice(session, typeOf(checked), scalar, { from: input, to: operand });
   await communicator.run({
     call,

@@ -2,7 +2,9 @@
  * Device memory that a communicator's programs work in beside the callers' buffers: scratch chunks,
  * slots of further lanes, staged messages. One region for all operations, since one runs at a time.
  */
+
 import { KiB } from '../../common/bytes.ts';
+import { SystemCallError } from '../process/system-call.ts';
 import type { DeviceSession } from './device-session.ts';
 import type { LocalBuffer } from './operation.ts';
 
@@ -30,10 +32,20 @@ export class ScratchPool {
     const found = this.find(bytes);
     if (found !== undefined) return found;
     await this.release();
-    const size = Math.max(SCRATCH_BYTES_MIN, 2 ** Math.ceil(Math.log2(bytes)));
-    const { address, mr } = await this.#session.allocate(size, 'scratch memory');
-    this.#buffer = { address, bytes: size, mr };
-    return this.#buffer;
+    // More than is asked for, so that it need not grow with every call; but not at any price.
+    const roomy = Math.max(SCRATCH_BYTES_MIN, 2 ** Math.ceil(Math.log2(bytes)));
+    const made = await this.#allocate(roomy).catch((reason: unknown) => {
+      const isTooMuch = reason instanceof SystemCallError && reason.code === 'hcclOutOfMemory';
+      if (!isTooMuch || roomy === bytes) throw reason;
+      return this.#allocate(bytes);
+    });
+    this.#buffer = made;
+    return made;
+  }
+
+  async #allocate(bytes: number): Promise<LocalBuffer> {
+    const { address, mr } = await this.#session.allocate(bytes, 'scratch memory');
+    return { address, bytes, mr };
   }
 
   /** Gives the memory back. */

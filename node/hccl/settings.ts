@@ -11,7 +11,7 @@ export const CHANNELS_VARIABLE = 'HLSIM_CHANNELS';
 export const SLICE_BYTES_VARIABLE = 'HLSIM_SLICE_BYTES';
 /** A tuning table as JSON. */
 export const TUNING_VARIABLE = 'HLSIM_TUNING';
-/** `1`: only what the real HCCL accepts is accepted. */
+/** `1`: only what the real HCCL accepts is accepted; `0`: whatever hlsim has. */
 export const STRICT_VARIABLE = 'HCCL_STRICT';
 
 export interface CallSettings {
@@ -33,7 +33,7 @@ export function callSettings(environment: Readonly<Record<string, string>>): Cal
     channels: integer(CHANNELS_VARIABLE, text(CHANNELS_VARIABLE), LANES_MAX),
     sliceBytes: integer(SLICE_BYTES_VARIABLE, text(SLICE_BYTES_VARIABLE), SLICE_BYTES_MAX),
     tuning: tuningTable(text(TUNING_VARIABLE)),
-    strict: text(STRICT_VARIABLE) === '1',
+    strict: onOff(STRICT_VARIABLE, text(STRICT_VARIABLE)),
   };
 }
 
@@ -62,6 +62,12 @@ function tuningTable(json: string | undefined): TuningTable | undefined {
     const message = `Expected ${TUNING_VARIABLE} to be a tuning table in JSON but found: ${cause.message}`;
     throw new HlsimError('HLSIM_CONFIG', message, { cause });
   }
+}
+
+function onOff(name: string, text: string | undefined): boolean {
+  if (text === undefined || text === '0') return false;
+  if (text === '1') return true;
+  throw new HlsimError('HLSIM_CONFIG', `Expected ${name} to be 0 or 1 but found ${text}`);
 }
 
 function integer(name: string, text: string | undefined, most: number): number | undefined {

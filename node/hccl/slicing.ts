@@ -18,7 +18,7 @@ export function sliceStep(
   windowBytes: number,
 ): Piece[] {
   const pieces: Piece[] = [];
-  const longest = Math.max(0, ...chunkBytes);
+  const longest = chunkBytes.reduce((most, bytes) => Math.max(most, bytes), 0);
   for (let window = 0; window * windowBytes < longest; window++) {
     for (const { offset, bytes } of runsOf(chunkBytes, window, windowBytes)) {
       for (let at = 0; at < bytes; at += sliceBytes) {

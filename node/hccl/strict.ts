@@ -5,6 +5,8 @@
  */
 import { type HcclFailure, hcclError } from './failure.ts';
 import {
+  HCCL_DATA_TYPES,
+  HCCL_REDUCE_OPS,
   type HcclResult,
   hcclBfloat16,
   hcclFloat16,
@@ -52,13 +54,21 @@ export function refuseCall(name: string): void {
 /** Throws hcclInvalidArgument for a data type or reduction that the real HCCL does not take. */
 export function refuseArguments(dataType: number, reduceOp: number | undefined): void {
   if (!STRICT_DATA_TYPES.includes(dataType)) {
-    const what = `Expected a data type of ${STRICT_DATA_TYPES.join(', ')} but found ${dataType}`;
+    const what = `Expected a data type of ${typeNames(STRICT_DATA_TYPES)} but found ${typeNames([dataType])}`;
     throw hcclError(refusal('hcclInvalidArgument', what));
   }
   if (reduceOp !== undefined && !STRICT_REDUCE_OPS.includes(reduceOp)) {
-    const what = `Expected a reduction of ${STRICT_REDUCE_OPS.join(', ')} but found ${reduceOp}`;
+    const what = `Expected a reduction of ${opNames(STRICT_REDUCE_OPS)} but found ${opNames([reduceOp])}`;
     throw hcclError(refusal('hcclInvalidArgument', what));
   }
+}
+
+function typeNames(dataTypes: readonly number[]): string {
+  return dataTypes.map((type) => HCCL_DATA_TYPES.get(type)?.name ?? String(type)).join(', ');
+}
+
+function opNames(reduceOps: readonly number[]): string {
+  return reduceOps.map((op) => HCCL_REDUCE_OPS.get(op) ?? String(op)).join(', ');
 }
 
 function refusal(result: HcclResult, what: string): HcclFailure {

@@ -13,10 +13,25 @@ if (existsSync(SETUP)) {
   requireNodeVersion();
   if (!existsSync(BUILT)) await setUp();
 }
+// Whoever reads the results may go before they end: `hlsim cost ... | head`.
+let lost;
+process.stdout.on('error', (error) => {
+  lost ??= error;
+});
 const { main } = await import(BUILT.href);
 const exitCode = await main(process.argv.slice(2));
 await Promise.all([drained(process.stdout), drained(process.stderr)]);
-process.exit(exitCode);
+process.exit(exitCode === 0 ? exitCodeOf(lost) : exitCode);
+
+/** As SIGPIPE would have it for a reader that has gone; anything else, a full disk for one, is told. */
+function exitCodeOf(error) {
+  if (error === undefined) return 0;
+  if (error.code === 'EPIPE') return 141;
+  process.stderr.write(
+    `hlsim: Expected stdout to take the results but found: ${error.message} [HLSIM_CONFIG]\n`,
+  );
+  return 1;
+}
 
 /** Exiting would drop what a pipe's reader has not taken yet. A reader that has gone ends the wait too. */
 function drained(stream) {

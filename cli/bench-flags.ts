@@ -7,6 +7,7 @@ import {
 } from '../bench/data-types.ts';
 import { clusterFlags, jsonFileFlag } from './common-flags.ts';
 import { type FlagValues, optional, toggle, withDefault } from './flags.ts';
+import { TUNING_FILE_VARIABLE } from './job-environment.ts';
 import { integer, oneOf, size, text } from './readers.ts';
 
 const ALL = 'all';
@@ -125,7 +126,7 @@ export const benchFlags = {
     value: '<file>',
     description: 'pick algorithms by this table (hlsim tune writes one)',
     reader: text('the name of a tuning table'),
-    environment: 'HLSIM_TUNING_FILE',
+    environment: TUNING_FILE_VARIABLE,
   }),
   bitwise: optional({
     name: 'bitwise',

@@ -4,7 +4,7 @@ import type { BenchOptions } from '../bench/options.ts';
 import { benchSizes } from '../bench/sizes.ts';
 import { BLOCKS } from '../collectives/collective.ts';
 import { COLLECTIVE_WORDS, type CollectiveWord } from '../collectives/names.ts';
-import { algorithmsFor } from '../collectives/table.ts';
+import { algorithmsFor, buildSchedule } from '../collectives/table.ts';
 import { type BenchFlagValues, dataTypesOf, reduceOpsOf } from './bench-flags.ts';
 import { scheduleOf } from './bench-schedule.ts';
 import { usageError } from './flags.ts';
@@ -88,7 +88,10 @@ function checkAlgorithm(word: CollectiveWord, flags: BenchFlagValues): void {
   if (decided !== undefined) {
     throw usageError(`Expected --schedule without --${decided}, which it decides, but found both`);
   }
-  if (algorithm !== undefined) checkAlgorithmName(word, algorithm);
+  if (algorithm !== undefined) {
+    checkAlgorithmName(word, algorithm);
+    checkFits(word, algorithm, flags);
+  }
 }
 
 /** A two-level one names its parts in parentheses. */
@@ -98,6 +101,20 @@ function checkAlgorithmName(word: CollectiveWord, algorithm: string): void {
   throw usageError(
     `Expected --algorithm to be one for ${word}, ${names.join(', ')}, but found ${JSON.stringify(algorithm)}`,
   );
+}
+
+/** What the ranks would find out, told before they are started; a host is a box. */
+function checkFits(word: CollectiveWord, algorithm: string, flags: BenchFlagValues): void {
+  const { hosts, devices: ranksPerBox = 1, chunks, channels, root } = flags;
+  if (ranksOf(flags) === undefined || hosts === undefined) return;
+  buildSchedule({
+    collective: COLLECTIVE_WORDS[word],
+    algorithm,
+    topology: { boxes: hosts, ranksPerBox },
+    ...(BLOCKS[COLLECTIVE_WORDS[word]].rooted ? { root } : {}),
+    ...(chunks === undefined ? {} : { chunks }),
+    ...(channels === undefined ? {} : { channels }),
+  });
 }
 
 function stepsOf({

@@ -21,15 +21,25 @@ export interface JsonFile {
 
 /** @throws HlsimError `HLSIM_USAGE` if the file could not be written */
 export function openJsonFile(path: string): JsonFile {
+  const absolute = expectWritable('json', path);
+  return { write: (value) => writeOrThrow(absolute, `${JSON.stringify(value, null, 2)}\n`, path) };
+}
+
+/**
+ * The whole path of a file that a flag names.
+ *
+ * @throws HlsimError `HLSIM_USAGE` if the file could not be written
+ */
+export function expectWritable(flag: string, path: string): string {
   const absolute = resolve(path);
   try {
     tryFile(absolute);
   } catch (cause) {
     throw usageError(
-      `Expected --json to name a file that can be written but found ${JSON.stringify(path)}: ${messageOf(cause)}`,
+      `Expected --${flag} to name a file that can be written but found ${JSON.stringify(path)}: ${messageOf(cause)}`,
     );
   }
-  return { write: (value) => writeOrThrow(absolute, `${JSON.stringify(value, null, 2)}\n`, path) };
+  return absolute;
 }
 
 /**

@@ -29,12 +29,19 @@ export function algorithmsFor(collective: CollectiveName): string[] {
 
 /** Throws `HLSIM_USAGE` for a name, root or number of chunks that there is no schedule for. */
 export function buildSchedule(request: BuildRequest): Schedule {
+  const { collective, algorithm, channels = 1 } = request;
+  expectBuildable(request);
+  return onChannels(rowFor(collective, algorithm).build(optionsOf(request)), channels);
+}
+
+/** Throws what `buildSchedule` would. */
+export function expectBuildable(request: BuildRequest): void {
   const { collective, algorithm, topology, channels = 1, chunks } = request;
   const row = rowFor(collective, algorithm);
   expectInteger('channels', channels, 1);
   const options = optionsOf(request);
   const broken = row.restrictions.find(({ holds }) => !holds(options));
-  if (broken === undefined) return onChannels(row.build(options), channels);
+  if (broken === undefined) return;
   const nranks = ranksIn(topology);
   throw new HlsimError(
     'HLSIM_USAGE',

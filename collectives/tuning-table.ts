@@ -12,7 +12,7 @@ import type { Range, TuningRule, TuningTable } from './tuner.ts';
 /** More than anybody writes, few enough to look through for every new call. */
 export const TUNING_RULES_MAX = 10_000;
 /** As many as the engine runs side by side. */
-const CHANNELS_MAX = 64;
+const CHANNELS_MAX = 32;
 const CHUNKS_MAX = 4096;
 
 /** Names of the fields that lead to a value. */

@@ -37,6 +37,9 @@ const BANDWIDTH_DEFAULT = 10e9;
 /** A schedule in which nothing is a multiple of more is rounded down by less than this. */
 const SIZE_MAX = 2 ** 40;
 
+/** Of the flags without a default, those that say what a schedule file says already. */
+const SCHEDULE_DECIDES = ['algorithm', 'boxes', 'chunks'] as const;
+
 const costFlags = {
   ...scheduleFlags,
   algorithm: optional({ ...algorithmFlag, description: 'this algorithm alone, in detail' }),
@@ -127,7 +130,15 @@ async function costs(
     const both = word === undefined ? 'neither' : 'both';
     throw usageError(`Expected a collective or --schedule but found ${both}`);
   }
-  if (flags.schedule !== undefined) return await costOfFile(flags.schedule, settings, context);
+  if (flags.schedule !== undefined) {
+    const decided = SCHEDULE_DECIDES.find((name) => flags[name] !== undefined);
+    if (decided !== undefined) {
+      throw usageError(
+        `Expected --schedule without --${decided}, which it decides, but found both`,
+      );
+    }
+    return await costOfFile(flags.schedule, settings, context);
+  }
   const collective = readCollective(word ?? '');
   return flags.algorithm === undefined
     ? compare(collective, flags, settings, context)

@@ -8,6 +8,7 @@ import { clusterFlags } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { reportFailure } from '../failure.ts';
 import { addFlags, type FlagValues, readFlags } from '../flags.ts';
+import { jobEnvironment } from '../job-environment.ts';
 import { rankOutput } from '../rank-output.ts';
 
 type RunFlagValues = FlagValues<typeof clusterFlags>;
@@ -23,6 +24,9 @@ export function runCommand(context: CommandContext): Command {
 Every rank's program finds RANK, WORLD_SIZE, LOCAL_RANK and the like in its environment, as torchrun
 sets them. Its output lines are shown behind [rank]. The first exit code that is not 0 ends the job
 and becomes the exit code of hlsim.
+
+HLSIM_ALGORITHM, HLSIM_CHANNELS, HLSIM_SLICE_BYTES and HLSIM_TUNING_FILE say how collectives are carried
+out, HCCL_STRICT=1 accepts only what the real HCCL accepts.
 
 Examples:
   hlsim run hello.js --hosts 4
@@ -44,7 +48,7 @@ async function runProgram(
   const path = resolve(program);
   // On a cluster elsewhere the file is the hosts' business, and they say so.
   if (flags.coordinator === undefined) checkReadable(path);
-  const spec = { program: path, arguments: [...args], environment: {} };
+  const spec = { program: path, arguments: [...args], environment: await jobEnvironment() };
   const request = { spec, hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout };
   return withCluster(flags, context, async (client) => {
     const { listener, flush } = rankOutput(context.terminal);

@@ -1,5 +1,5 @@
 /** `hlsim tune`: measures this machine and writes a tuning table. */
-import { appendFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { CollectiveWord } from '../../collectives/names.ts';
 import { writeTuningFile } from '../../collectives/tuning-file.ts';
@@ -9,6 +9,7 @@ import { withCluster } from '../cluster-session.ts';
 import { clusterFlags, hostsWithDefault } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { addFlags, type FlagValues, readFlags, usageError, withDefault } from '../flags.ts';
+import { expectWritable } from '../json-file.ts';
 import { integer, size, text } from '../readers.ts';
 import { measureCandidates, tunableCollectives } from '../tune-run.ts';
 
@@ -90,7 +91,7 @@ async function tune(flags: TuneFlagValues, context: CommandContext): Promise<voi
   }
   const topology = { boxes: flags.hosts, ranksPerBox: flags.devices ?? 1 };
   // A name that cannot be written is told now, and a table that is there stays until there is a better one.
-  await written(flags.output, () => appendFile(flags.output, ''));
+  expectWritable('output', flags.output);
   const { minBytes, maxBytes, iterations } = flags;
   const request = {
     ...{ collectives, topology, minBytes, maxBytes, iterations },
@@ -100,7 +101,7 @@ async function tune(flags: TuneFlagValues, context: CommandContext): Promise<voi
   await withCluster({ ...flags, coordinator: undefined }, context, async (client) => {
     const points = await measureCandidates(client, request, context);
     const table = writeTuningFile(tuningFromMeasurements(points));
-    await written(flags.output, () => writeFile(flags.output, table));
+    await writeTable(flags.output, table);
     context.terminal.result(table.trimEnd());
     context.terminal.note(`${points.length} measurements, written to ${flags.output}`);
   });
@@ -124,10 +125,10 @@ function doublings(most: number): number[] {
   return counts;
 }
 
-/** Says of a file that cannot be written which flag named it. */
-async function written(path: string, write: () => Promise<void>): Promise<void> {
+/** A table that was measured, and that the system does not take after all: a full disk, for one. */
+async function writeTable(path: string, table: string): Promise<void> {
   try {
-    await write();
+    await writeFile(path, table);
   } catch (cause) {
     throw new HlsimError(
       'HLSIM_CONFIG',

@@ -1,5 +1,5 @@
 /** Rows of algorithms in which ranks exchange blocks, packed or in pairs. See `../algorithms.ts`. */
-import { ceilLog2 } from '../../common/math.ts';
+import { ceilLog2, isPowerOfTwo } from '../../common/math.ts';
 import type { AlgorithmOptions, AlgorithmRow, ClosedForm } from '../algorithm-row.ts';
 import { bruckAllGather, bruckAllToAll } from '../algorithms/bruck.ts';
 import { neighbourExchangeAllGather } from '../algorithms/neighbour-exchange.ts';
@@ -87,12 +87,14 @@ function patReductionForm({ nranks: p }: AlgorithmOptions): ClosedForm {
   return { alphas: ceilLog2(p), bytes, reducedBytes: bytes, ports: 'single', text };
 }
 
-/** Bytes for p ranks: a block for each bit that is set in the numbers below p; p/2·lg p for a power of two. */
+/** Bytes for p ranks: a block for each bit that is set in the numbers below p; p/2 of them a bit for a power of two. */
 function bruckAllToAllForm({ nranks: p }: AlgorithmOptions): ClosedForm {
   let blocks = 0;
   for (let way = 1; way < p; way++) {
     for (let rest = way; rest > 0; rest >>= 1) blocks += rest & 1;
   }
-  const text = '⌈lg p⌉α + (n/2)lg p·β';
+  const text = isPowerOfTwo(p)
+    ? 'lg p·α + (n/2)lg p·β'
+    : '⌈lg p⌉α + s/p·nβ, s bits set in the numbers below p';
   return { alphas: ceilLog2(p), bytes: blocks / p, reducedBytes: 0, ports: 'single', text };
 }

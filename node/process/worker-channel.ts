@@ -24,6 +24,10 @@ export const PENDING_CALLS_MAX = 1024;
 /** Longest name of a system call. */
 const NAME_LENGTH_MAX = 64;
 
+const PLAIN_VALUES =
+  'expected arguments made of numbers, strings, booleans, byte arrays, arrays and plain objects, ' +
+  'within the bounds of a system call, but found another (a BigInt or a function, say)';
+
 interface PendingCall {
   readonly name: string;
   resolve(value: SystemCallValue): void;
@@ -31,7 +35,7 @@ interface PendingCall {
 }
 
 /**
- * The worker's end. Calls pending when the port closes reject with EINTR, later ones with EIO. The
+ * The worker's end. A call with an argument that is no plain value rejects with EINVAL. Calls pending when the port closes reject with EINTR, later ones with EIO. The
  * port keeps the worker alive only while a call is pending.
  */
 export function portChannel(port: MessagePort): SystemCallChannel {
@@ -76,6 +80,9 @@ export function portChannel(port: MessagePort): SystemCallChannel {
           reject(errnoFailure('EIO', `${name}: the channel to the kernel is closed`));
         } else if (pending.size >= PENDING_CALLS_MAX) {
           reject(errnoFailure('EAGAIN', `${name}: ${PENDING_CALLS_MAX} calls are pending`));
+        } else if (!isSystemCallValue(argument)) {
+          // The kernel would end the process for it.
+          reject(errnoFailure('EINVAL', `${name}: ${PLAIN_VALUES}`));
         } else {
           post(name, argument, { name, resolve, reject });
         }

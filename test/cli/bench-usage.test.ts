@@ -1,5 +1,5 @@
 /** What `hlsim bench` and `hlsim tune` refuse before any process starts. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -24,6 +24,12 @@ const WRONG: readonly (readonly [commandLine: string, ...words: string[]])[] = [
     'binomialTree',
     '"dissemination"',
   ],
+  [
+    'bench broadcast --hosts 3 --algorithm scatterRecursiveDoubling',
+    'a power of two of ranks',
+    '3 ranks',
+  ],
+  ['bench all_reduce --hosts 2 --algorithm ring --chunks 3', 'multiple of the number', '3 chunks'],
   ['bench all_reduce --hosts 2 --channels 0', '--channels', 'from 1 to 32', '"0"'],
   ['bench all_reduce --hosts 2 --chunks 0', '--chunks', '"0"'],
   ['bench all_reduce --hosts 2 --slice 100', '--slice', 'multiple of 64', '"100"'],
@@ -155,7 +161,14 @@ describe('hlsim bench --tuning', () => {
 describe('hlsim tune --output', () => {
   it('tells at once that a file cannot be written', async () => {
     const { exitCode, notes } = await record('tune', '--output', '/proc/tuning.yaml');
-    expect(exitCode).toBe(1);
-    expect(notes).toMatch(/^hlsim: Expected --output .*"\/proc\/tuning\.yaml".* \[HLSIM_CONFIG\]$/);
+    expect(exitCode).toBe(2);
+    expect(notes).toMatch(/^hlsim: Expected --output .*"\/proc\/tuning\.yaml".* \[HLSIM_USAGE\]$/);
+  });
+
+  it('leaves no empty file behind if nothing is measured', async () => {
+    const path = join(directory, 'tuning.yaml');
+    const nowhere = ['--join-timeout', '1ms', '--hosts', '1', '--collectives', 'barrier'];
+    const { exitCode } = await record('tune', '--output', path, ...nowhere);
+    expect([exitCode, existsSync(path)]).toEqual([1, false]);
   });
 });

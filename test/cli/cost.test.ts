@@ -117,6 +117,8 @@ describe('hlsim cost', () => {
   it.each([
     ['', 'a collective or --schedule', 'neither'],
     ['all_reduce --schedule x.xml', 'a collective or --schedule', 'both'],
+    ['--schedule x.xml --algorithm ring', '--schedule without --algorithm', 'both'],
+    ['--schedule x.xml --chunks 2', '--schedule without --chunks', 'both'],
     ['all_to_nobody', 'all_reduce', '"all_to_nobody"'],
     ['all_reduce --algorithm magic', 'ring', 'magic'],
     ['all_reduce --alpha 5', '--alpha', '5us', '"5"'],

@@ -217,6 +217,20 @@ describe.each(QUOTED)(
   },
 );
 
+describe("Bruck's all-to-all on any number of ranks", () => {
+  it('is told by a formula that holds: lg p·n/2 only for a power of two', () => {
+    const formOf = (p: number) => {
+      const topology = flatTopology(p);
+      const options = optionsOf({ collective: 'allToAll', algorithm: 'bruck', topology });
+      return rowFor('allToAll', 'bruck').closedForm?.(options);
+    };
+    expect(formOf(8)).toMatchObject({ bytes: 1.5, text: 'lg p·α + (n/2)lg p·β' });
+    // 1, 10, 11, 100, 101: seven bits
+    const text = '⌈lg p⌉α + s/p·nβ, s bits set in the numbers below p';
+    expect(formOf(6)).toMatchObject({ bytes: 7 / 6, text });
+  });
+});
+
 describe('barrier by dissemination', () => {
   it('has ⌈lg p⌉α, and the token besides', () => {
     for (const p of [2, 3, 8, 33]) {

@@ -1,7 +1,11 @@
 /** `docs/algorithms.md` lists the algorithms that exist, and what it says of them is so. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { LATENCY_BOUND_BYTES, RING_MESSAGE_BYTES_MIN } from '../../collectives/tuning-rules.ts';
+import {
+  BUILT_IN_TUNING,
+  LATENCY_BOUND_BYTES,
+  RING_MESSAGE_BYTES_MIN,
+} from '../../collectives/tuning-rules.ts';
 import { formatBytes } from '../../common/bytes.ts';
 import { CASES } from './support.ts';
 
@@ -27,6 +31,21 @@ describe('docs/algorithms.md', () => {
     expect(sections.sort()).toEqual(
       CASES.map(({ algorithm, collective }) => `${algorithm} ${collective}`).sort(),
     );
+  });
+
+  it('says of the algorithms that the built-in tuning table chooses when they are, and of no other', () => {
+    const sections = TEXT.split(/^(?=## )/m).flatMap((text) => {
+      const [, algorithm, collectives = ''] = /^## .*\(`(\w+)`((?: `\w+`)+)\)$/m.exec(text) ?? [];
+      if (algorithm === undefined) return [];
+      const names = [...collectives.matchAll(/\w+/g)].map(([name]) => `${algorithm} ${name}`);
+      return [{ names, says: /^- Chosen: /m.test(text) }];
+    });
+    const chosen = new Set(
+      BUILT_IN_TUNING.rules.map(({ algorithm, collective }) => `${algorithm} ${collective}`),
+    );
+    for (const { names, says } of sections) {
+      expect([names, says]).toEqual([names, names.some((name) => chosen.has(name))]);
+    }
   });
 
   it('names the thresholds that the tuner uses', () => {

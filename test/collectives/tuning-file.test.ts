@@ -134,7 +134,7 @@ describe('writeTuningFile()', () => {
         {
           collective: fc.constant(collective),
           algorithm: fc.constantFrom(...algorithmsFor(collective)),
-          channels: fc.integer({ min: 1, max: 64 }),
+          channels: fc.integer({ min: 1, max: 32 }),
           bytes: range(bytes),
           ranks: range(count),
           boxes: range(count),

@@ -104,12 +104,20 @@ describe('portChannel() and servePort() over a real MessageChannel', () => {
     expect(await channel.call('echo', 1)).toBe(1);
   });
 
-  it('an argument that cannot be sent fails in the worker, and leaves nothing pending', async () => {
-    const channel = portChannel(world().workerPort);
-    const bad = (() => undefined) as unknown as SystemCallValue;
-    await expect(channel.call('echo', bad)).rejects.toThrow('could not be cloned');
-    expect(await channel.call('echo', 2)).toBe(2);
-  });
+  it.each([
+    ['a function', () => undefined],
+    ['a BigInt in an array', [1, 2n]],
+    ['a Date', { when: new Date(0) }],
+  ])(
+    'EINVAL in the worker for an argument that is no plain value, and the process lives on: %s',
+    async (_, bad) => {
+      const { process, protocolErrors, workerPort } = world();
+      const channel = portChannel(workerPort);
+      expect(await codeOf(channel.call('echo', bad as unknown as SystemCallValue))).toBe('EINVAL');
+      expect(await channel.call('echo', 2)).toBe(2);
+      expect([process.state, protocolErrors]).toEqual(['running', []]);
+    },
+  );
 
   it(`EAGAIN at the caller beyond ${PENDING_CALLS_MAX} pending calls`, async () => {
     const { workerPort, process } = world();

@@ -18,6 +18,8 @@ export default defineConfig({
           exclude: [...configDefaults.exclude, 'dist/**', ...PROCESS_TESTS],
           testTimeout: TEST_TIMEOUT_MS,
           hookTimeout: TEST_TIMEOUT_MS,
+          // Unasked, one core stays free.
+          maxWorkers: '100%',
           sequence: { groupOrder: 0 },
         },
       },

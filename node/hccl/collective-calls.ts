@@ -6,6 +6,7 @@ import type { SystemCallValue } from '../process/system-call.ts';
 import { type CallHost, communicatorOf, findCommunicator, findStream, parse } from './call-host.ts';
 import { HCCL_DEFAULT_STREAM, HCCL_RANKS_MAX, hcclInt32, hcclMax } from './hccl.ts';
 import type { Launch } from './launch.ts';
+import { apiName } from './operation-call.ts';
 import { BARRIER_ELEMENTS } from './own-memory.ts';
 import type { HcclProcess } from './process-state.ts';
 
@@ -95,7 +96,7 @@ function collectiveLaunch(
   const { comm, stream, ...arguments_ } = parse(collectiveArgument, argument);
   const open = findCommunicator(state, comm);
   const { sendBuffer, recvBuffer } = arguments_;
-  open.expectReady();
+  open.expectReady(apiName(collective));
   return {
     kind: 'collective',
     open,

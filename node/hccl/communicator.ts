@@ -33,6 +33,7 @@ import type { Message } from './message.ts';
 import { OperationObserver } from './observer.ts';
 import { openPointToPoint } from './open-point-to-point.ts';
 import { Operation } from './operation.ts';
+import { apiName } from './operation-call.ts';
 import type { PointToPoint } from './point-to-point.ts';
 import { atStart, ranksText } from './rank-text.ts';
 
@@ -160,7 +161,7 @@ export class Communicator {
 
   /** Runs one collective. Rejects with what went wrong, after which no buffer is written any more. */
   async run(request: OperationRequest): Promise<void> {
-    this.throwIfFailed();
+    this.throwIfFailed(apiName(request.call.collective));
     const exchange = this.#exchange;
     assert(exchange !== undefined, 'Expected a connected communicator');
     const operation = new Operation({ sequence: ++this.#sequence, ...request });
@@ -191,8 +192,12 @@ export class Communicator {
     await ended;
   }
 
-  throwIfFailed(): void {
-    if (this.#failure !== undefined) throw hcclError(this.#failure);
+  /** `call`: what is not begun because of it, if no operation was under way. */
+  throwIfFailed(call?: string): void {
+    if (this.#failure === undefined) return;
+    const { result, message } = this.#failure;
+    const isNamed = call === undefined || message.includes(' operation ');
+    throw hcclError({ result, message: isNamed ? message : `${message} before ${call} began` });
   }
 
   /** Throws what it has failed with, also if that is still to be judged: nothing new may be begun then. */
@@ -202,8 +207,8 @@ export class Communicator {
   }
 
   /** Throws hcclTryAgain while it is being put together, and what it has failed with. */
-  expectConnected(): void {
-    this.throwIfFailed();
+  expectConnected(call?: string): void {
+    this.throwIfFailed(call);
     if (this.#state === 'connecting') throw hcclError(STILL_CONNECTING);
   }
 

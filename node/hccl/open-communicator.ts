@@ -98,14 +98,14 @@ export class OpenCommunicator {
 
   /**
    * Throws why no call can be made: hcclTryAgain while it is being put together, hcclInvalidUsage after
-   * hcclCommFinalize, else what it has failed with.
+   * hcclCommFinalize, else what it has failed with. `call` is named in that.
    */
-  expectReady(): void {
+  expectReady(call?: string): void {
     if (this.state === 'finalized') {
       const message = 'Expected a communicator to call but found one that was finalized';
       throw hcclError({ result: 'hcclInvalidUsage', message });
     }
-    this.communicator.expectConnected();
+    this.communicator.expectConnected(call);
   }
 
   /** hcclCommSetChoice: how all further calls are carried out, as far as it says. */

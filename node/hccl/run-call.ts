@@ -36,7 +36,7 @@ export async function runCall(
   addresses: BufferAddresses,
 ): Promise<void> {
   const { session, communicator } = open;
-  communicator.throwIfFailed();
+  communicator.throwIfFailed(apiName(checked.call.collective));
   const used: FiMr[] = [];
   try {
     // Buffers first: what they hold bounds the plan.

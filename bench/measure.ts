@@ -126,8 +126,9 @@ async function runJobs(device: RankDevice, jobs: readonly KernelJob[]): Promise<
   }
 }
 
-/** Posts `times` calls one behind the other and waits until the last has ended. */
+/** Posts `times` calls one behind the other, or each after the last has ended, and waits for all. */
 async function runCalls(init: MeasureInit, call: CollectiveCall, times: number): Promise<void> {
+  if (init.options.blocking === true) return runBlocking(init, call, times);
   let posted: Promise<void>[] = [];
   for (let count = 0; count < times; count++) {
     posted.push(postCall(init.library, call));
@@ -137,4 +138,16 @@ async function runCalls(init: MeasureInit, call: CollectiveCall, times: number):
   }
   await Promise.all(posted);
   await init.library.synStreamSynchronize();
+}
+
+async function runBlocking(
+  { library }: MeasureInit,
+  call: CollectiveCall,
+  times: number,
+): Promise<void> {
+  for (let count = 0; count < times; count++) {
+    // Only a call that is on its stream is one that the stream's synchronisation waits for.
+    await postCall(library, call);
+    await library.synStreamSynchronize();
+  }
 }

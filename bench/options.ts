@@ -16,6 +16,8 @@ const schema = z.strictObject({
   stepBytes: size.optional(),
   iterations: z.int().min(1),
   warmupIterations: z.int().min(0),
+  /** Each call is waited for before the next is posted: a program's latency, and not the stream's rate. */
+  blocking: z.boolean().optional(),
   /** Every size is measured with each of these ... */
   dataTypes: z.array(z.enum(DATA_TYPE_WORDS as [string, ...string[]])).min(1),
   /** ... and, where the collective reduces, with each of these. */

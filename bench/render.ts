@@ -103,7 +103,7 @@ function configJson(options: BenchOptions, devices: readonly BenchDevice[]) {
     aggregated_iterations: 1,
     validation: Number(options.check),
     graph: 0,
-    blocking_collectives: 'false',
+    blocking_collectives: String(options.blocking ?? false),
     per_iter_timing: 'false',
     per_iter_skip: 0,
     parallel_init: 'false',

@@ -8,6 +8,7 @@ import {
 import { clusterFlags, jsonFileFlag } from './common-flags.ts';
 import { type FlagValues, optional, toggle, withDefault } from './flags.ts';
 import { TUNING_FILE_VARIABLE } from './job-environment.ts';
+import { providerFlag } from './provider.ts';
 import { integer, oneOf, size, text } from './readers.ts';
 
 const ALL = 'all';
@@ -86,6 +87,13 @@ export const benchFlags = {
     description: 'iterations before those, not timed',
     reader: integer(0, 1_000_000),
   }),
+  blocking: withDefault('0', {
+    name: 'blocking',
+    short: 'z',
+    value: '<0|1>',
+    description: 'wait for each call before the next is posted',
+    reader: oneOf(['0', '1']),
+  }),
   dataType: withDefault('float', {
     name: 'datatype',
     short: 'd',
@@ -138,6 +146,7 @@ export const benchFlags = {
     name: 'hccl-strict',
     description: 'accept only what the real HCCL accepts',
   }),
+  provider: providerFlag,
   json: jsonFileFlag,
   ...clusterFlags,
 } as const;

@@ -8,6 +8,7 @@ import { algorithmsFor, buildSchedule } from '../collectives/table.ts';
 import { type BenchFlagValues, dataTypesOf, reduceOpsOf } from './bench-flags.ts';
 import { scheduleOf } from './bench-schedule.ts';
 import { usageError } from './flags.ts';
+import { providerEnvironment } from './provider.ts';
 import { readTuningTable } from './tuning-table-file.ts';
 
 /** nccl-tests' default step when neither -i nor -f is given. */
@@ -36,6 +37,7 @@ export async function sweepOf(word: string, flags: BenchFlagValues): Promise<Swe
     ...stepsOf(flags),
     iterations: flags.iterations,
     warmupIterations: flags.warmupIterations,
+    ...(flags.blocking === '1' ? { blocking: true } : {}),
     dataTypes: dataTypesOf(flags),
     reduceOps: reduceOpsOf(flags),
     root: flags.root,
@@ -51,6 +53,7 @@ export async function sweepOf(word: string, flags: BenchFlagValues): Promise<Swe
   const environment = {
     ...(tuning === undefined ? {} : { HLSIM_TUNING: JSON.stringify(tuning) }),
     ...(flags.strict ? { HCCL_STRICT: '1' } : {}),
+    ...providerEnvironment(flags),
   };
   return { options, environment };
 }

@@ -12,7 +12,7 @@ import { TemporaryCluster } from './temporary-cluster.ts';
 export type ClusterFlagValues = FlagValues<typeof clusterFlags>;
 
 /** Flags that say how a cluster is to be made. */
-const SHAPE_FLAGS = ['devices', 'hbm', 'ownership'] as const;
+const SHAPE_FLAGS = ['devices', 'hbm', 'ownership', 'transport'] as const;
 
 /**
  * The wrong combinations of flags that say which cluster to use.
@@ -54,6 +54,7 @@ export async function withCluster<T>(
     devices: flags.devices ?? HOST_DEFAULTS.devices,
     hbmBytes: flags.hbm ?? HOST_DEFAULTS.hbmBytes,
     ownership: flags.ownership ?? HOST_DEFAULTS.ownership,
+    linkTransport: flags.transport ?? HOST_DEFAULTS.linkTransport,
     token,
     logLevel,
     joinTimeoutMs,

@@ -3,6 +3,7 @@ import { MiB } from '../common/bytes.ts';
 import { DRAM_PAGE_BYTES, MEMORY_PAGES_MAX } from '../node/device/hbm.ts';
 import { DEVICE_LIMITS } from '../node/device/limits.ts';
 import { OWNERSHIP_DEFAULT, OWNERSHIP_POLICIES } from '../node/device/ownership.ts';
+import { LINK_CHOICES, type LinkChoice } from '../node/transport/transport.ts';
 import { optional, toggle, withDefault } from './flags.ts';
 import { coordinatorUrl, duration, integer, oneOf, size, text } from './readers.ts';
 
@@ -59,6 +60,17 @@ export const optionalOwnershipFlag = (fallback: string) =>
     ...ownershipPolicy,
     description: `${ownershipPolicy.description}; ${fallback} unless given`,
   });
+const LINK_TRANSPORT_DEFAULT: LinkChoice = 'auto';
+
+const linkTransport = {
+  name: 'transport',
+  value: '<kind>',
+  description:
+    'what links between hosts run over: tcp; unix, where both are on one machine; auto, unix where it can be had',
+  reader: oneOf(LINK_CHOICES),
+} as const;
+
+export const transportFlag = withDefault(LINK_TRANSPORT_DEFAULT, linkTransport);
 export const devicesFlag = withDefault(DEVICES_DEFAULT, deviceCount);
 export const hbmFlag = withDefault(HBM_DEFAULT, hbmSize);
 
@@ -141,6 +153,7 @@ export const HOST_DEFAULTS = {
   devices: Number(DEVICES_DEFAULT),
   hbmBytes: 256 * MiB,
   ownership: OWNERSHIP_DEFAULT,
+  linkTransport: LINK_TRANSPORT_DEFAULT,
 } as const;
 
 /** What every command needs that runs a job on a cluster, its own or a running one. */
@@ -153,6 +166,10 @@ export const clusterFlags = {
   }),
   hbm: optional({ ...hbmSize, description: `${hbmSize.description}; ${HBM_DEFAULT} unless given` }),
   ownership: optionalOwnershipFlag(OWNERSHIP_DEFAULT),
+  transport: optional({
+    ...linkTransport,
+    description: `${linkTransport.description}; ${LINK_TRANSPORT_DEFAULT} unless given`,
+  }),
   coordinator: coordinatorFlag,
   token: tokenFlag,
   joinTimeout: joinTimeoutFlag,

@@ -3,6 +3,7 @@
  * environment variable meant for the launcher changes a daemon; the token goes by the environment.
  */
 import type { OwnershipPolicy } from '../node/device/ownership.ts';
+import type { LinkChoice } from '../node/transport/transport.ts';
 
 /** What daemons log unless asked otherwise: kept by the launcher in case one dies. */
 const LOG_LEVEL_DEFAULT = 'warn';
@@ -39,6 +40,7 @@ export interface NodeArguments {
   readonly devices: number;
   readonly hbmBytes: number;
   readonly ownership: OwnershipPolicy;
+  readonly linkTransport: LinkChoice;
   readonly reset?: ResetPatience | undefined;
   readonly bind: string;
   readonly joinTimeoutMs: number;
@@ -54,6 +56,7 @@ export function nodeArguments(options: NodeArguments): string[] {
     ...['--devices', String(options.devices)],
     ...['--hbm', String(options.hbmBytes)],
     ...['--ownership', options.ownership],
+    ...['--transport', options.linkTransport],
     ...resetArguments(options.reset),
     ...['--bind', options.bind],
     ...['--port', '0'],

@@ -6,6 +6,8 @@ import { nanoid } from 'nanoid';
 import { environmentCopy } from '../common/environment.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { OwnershipPolicy } from '../node/device/ownership.ts';
+import type { LinkChoice } from '../node/transport/transport.ts';
+import { HOST_DEFAULTS } from './common-flags.ts';
 import { coordinatorArguments, nodeArguments, type ResetPatience } from './daemon-arguments.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { readyUrl } from './daemon-words.ts';
@@ -29,6 +31,8 @@ export interface TemporaryClusterOptions {
   readonly devices: number;
   readonly hbmBytes: number;
   readonly ownership: OwnershipPolicy;
+  /** Default `auto`. */
+  readonly linkTransport?: LinkChoice;
   readonly reset?: ResetPatience;
   readonly token: string | undefined;
   readonly joinTimeoutMs: number;
@@ -116,6 +120,7 @@ export class TemporaryCluster {
 
   #startNode(index: number, coordinator: string): DaemonProcess {
     const { devices, hbmBytes, ownership, reset, joinTimeoutMs, logLevel } = this.#options;
+    const { linkTransport = HOST_DEFAULTS.linkTransport } = this.#options;
     return this.#spawn(
       `host ${index}`,
       nodeArguments({
@@ -123,6 +128,7 @@ export class TemporaryCluster {
         devices,
         hbmBytes,
         ownership,
+        linkTransport,
         reset,
         joinTimeoutMs,
         logLevel,

@@ -16,6 +16,7 @@ import {
   halvingDoublingReduce,
 } from './algorithms/halving-doubling.ts';
 import { directBroadcast, directGather, directReduce, directScatter } from './algorithms/linear.ts';
+import { oneShotAllReduce } from './algorithms/one-shot.ts';
 import {
   recursiveDoublingAllGather,
   recursiveDoublingAllReduce,
@@ -96,6 +97,13 @@ export const ALGORITHMS: readonly AlgorithmRow[] = [
     build: directAllReduce,
     closedForm: allPairsAllReduceForm,
     summary: 'Every rank sends every other a block, twice: two hops from end to end',
+  },
+  {
+    name: 'oneShot',
+    collectives: ['allReduce'],
+    restrictions: [],
+    build: oneShotAllReduce,
+    summary: 'Every rank sends every other its vector: one hop, for very small ones',
   },
   {
     name: 'ring',

@@ -24,6 +24,12 @@ const BRUCK_RANKS = 8;
 /** Largest communicator for which the rules are made finer. */
 const RANKS_MAX = 1024;
 
+/** What travels with the headers of an operation (`node/hccl/operation-header.ts`): then one hop is all there is. */
+const INLINE_BYTES = 4 * KiB;
+/** So few ranks that a message to each is cheaper than a second round. */
+const ONE_SHOT_RANKS = 4;
+const GATHER_RANKS = 8;
+
 const small = { bytes: { to: LATENCY_BOUND_BYTES } } as const;
 
 /** Up to which size a ring would cut crumbs, for ever more ranks. */
@@ -36,9 +42,14 @@ const CRUMBS = doublings(LATENCY_BOUND_BYTES / RING_MESSAGE_BYTES_MIN).map((rank
 
 export const BUILT_IN_TUNING: TuningTable = {
   rules: [
+    use('allReduce', 'oneShot', {
+      bytes: { to: INLINE_BYTES },
+      ranks: { from: 3, to: ONE_SHOT_RANKS },
+    }),
     use('allReduce', 'recursiveDoubling', small),
     ...CRUMBS,
     use('allReduce', 'ring'),
+    use('allGather', 'direct', { bytes: small.bytes, ranks: { to: GATHER_RANKS } }),
     use('allGather', 'bruck', small),
     use('allGather', 'ring'),
     use('reduceScatter', 'recursiveHalving', small),

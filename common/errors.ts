@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   HLSIM_SCHEDULE_REFUTED: 'A schedule does not do what its collective promises',
   HLSIM_RENDEZVOUS: 'The ranks of a communicator could not agree',
   HLSIM_TIMEOUT: 'A bounded wait ran out',
+  HLSIM_OS: 'The operating system refused a call that hlsim needs',
   HLSIM_INTERNAL: 'hlsim itself failed; please report it',
 } as const;
 

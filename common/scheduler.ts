@@ -15,6 +15,11 @@ export interface Scheduler {
   soon(task: () => void): void;
   /** Runs `task` once, `delayMs` from now. A pending timer does not keep the process alive. */
   after(delayMs: number, task: () => void): CancelTimer;
+  /**
+   * Runs `task` in the next turn of the event loop, which does not sleep before it. Absent where nothing
+   * can come from outside meanwhile.
+   */
+  readonly nextTurn?: (task: () => void) => void;
 }
 
 export const wallScheduler: Scheduler = {
@@ -25,6 +30,7 @@ export const wallScheduler: Scheduler = {
     timer.unref();
     return () => clearTimeout(timer);
   },
+  nextTurn: (task) => void setImmediate(task),
 };
 
 /** A timer that does keep the process alive, for the few waits a command is all about. */

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { MiB } from '../common/bytes.ts';
 import { OWNERSHIP_POLICIES } from './device/ownership.ts';
+import { LINK_CHOICES } from './transport/transport.ts';
 
 export const nodeConfig = z.object({
   /** `ws://host:port` of the coordinator. */
@@ -19,6 +20,8 @@ export const nodeConfig = z.object({
   }),
   /** Address that the data links listen on. Port 0 takes any free one. */
   bind: z.object({ host: z.string().min(1), port: z.int().min(0).max(65535) }),
+  /** What links to other hosts may run over. */
+  linkTransport: z.enum(LINK_CHOICES),
   /** Name shown to people. */
   hostname: z.string().min(1),
   token: z.string().min(1).optional(),

@@ -20,6 +20,8 @@ import { HcclLibrary } from './hccl/library-calls.ts';
 import { HeldDevice } from './held-device.ts';
 import { JobRunner } from './job-runner.ts';
 import { KnownHostsTransport } from './known-hosts.ts';
+import type { OperatingSystem } from './os/operating-system.ts';
+import { HostMemory } from './peer-memory.ts';
 import { type DeviceNodes, registerDescriptorCalls } from './process/descriptor-calls.ts';
 import { registerFileCalls } from './process/file-calls.ts';
 import { ProcessTable } from './process/process-table.ts';
@@ -27,6 +29,7 @@ import { registerSocketCalls } from './process/socket-calls.ts';
 import { SystemCallTable } from './process/system-call-table.ts';
 import { ProcessRunner } from './process-runner.ts';
 import type { ProgramLauncher } from './program-launcher.ts';
+import { sharedMachine } from './shared-machine.ts';
 import type { Transport } from './transport/transport.ts';
 import { createNic, type Nic } from './verbs/nic.ts';
 import { registerUverbs } from './verbs/uverbs.ts';
@@ -51,8 +54,17 @@ export interface HostInit extends Partial<ResetLimits> {
   readonly scheduler: Scheduler;
   readonly transport: Transport;
   readonly control: HostConnection;
-  /** Given the host's system calls, starts programs. */
-  readonly launcher: (table: SystemCallTable) => ProgramLauncher;
+  /** Given the host's system calls and its devices' memory, starts programs. */
+  readonly launcher: (
+    table: SystemCallTable,
+    deviceMemories: readonly WebAssembly.Memory[],
+  ) => ProgramLauncher;
+  /** Absent: no memory is shared with other processes. */
+  readonly system?: OperatingSystem;
+  /** Of this machine; absent: event loops are never kept awake for operations. */
+  readonly cores?: number;
+  /** Shared by the cluster; peers that want to share memory must have it. */
+  readonly token?: string;
   readonly master: { readonly host: string; readonly port: number };
   readonly environment: Readonly<Record<string, string>>;
   readonly log: HostLog;
@@ -91,6 +103,8 @@ class RunningHost implements Host {
   readonly #accepted: Deferred<void> = deferred();
   readonly #ended: Deferred<HlsimError | undefined> = deferred();
   #hosts: readonly HostEntry[] = [];
+  /** Where other hosts of this machine hand memory over. */
+  #memory: HostMemory | undefined;
 
   constructor(init: HostInit) {
     const { scheduler, transport, observe, uniqueId } = init;
@@ -130,13 +144,20 @@ class RunningHost implements Host {
       scheduler,
       send: (message) => this.#control.send(message),
     });
+    const { system, token } = init;
+    if (system !== undefined) this.#memory = new HostMemory({ system, nodeId: this.nodeId, token });
     const hccl = new HcclLibrary({
       table,
+      ...(system &&
+        this.#memory && {
+          machine: sharedMachine({ system, peers: this.#memory, devices: this.devices }),
+        }),
       nic: this.nic,
       nodeId: this.nodeId,
       scheduler,
       services: this.#control,
       ...(observe && { observe }),
+      ...(init.cores !== undefined && { cores: init.cores }),
       ...(uniqueId && { uniqueId }),
     });
     this.#jobs = new JobRunner({
@@ -146,7 +167,10 @@ class RunningHost implements Host {
         table,
         processes: this.processes,
         scheduler,
-        launch: init.launcher(table),
+        launch: init.launcher(
+          table,
+          this.devices.map(({ hbm }) => hbm.memory),
+        ),
       }),
       scheduler,
       devices: init.devices,
@@ -182,7 +206,7 @@ class RunningHost implements Host {
   }
 
   #createDevices(nodes: DeviceNodes): HeldDevice[] {
-    const { hbmBytes, ownership, scheduler, log } = this.#init;
+    const { hbmBytes, ownership, scheduler, log, system } = this.#init;
     const {
       resetGraceMs = DEVICE_LIMITS.resetGraceMs,
       resetWaitMs = DEVICE_LIMITS.resetWaitMs,
@@ -198,6 +222,7 @@ class RunningHost implements Host {
         dmaBufs,
         limits: { resetGraceMs, resetWaitMs, resetTrials },
         log: ({ level, message, fields, ...about }) => log[level]({ ...about, ...fields }, message),
+        os: system,
         ...(ownership !== undefined && { ownership }),
       });
       const held = new HeldDevice(device, dmaBufs, this.processes);
@@ -225,6 +250,7 @@ class RunningHost implements Host {
     this.#accepted.reject(reason ?? new Error('The host was taken down before it was accepted'));
     this.#deviceService.close();
     this.#jobs.stopAll();
+    this.#memory?.close();
     await this.#init.transport.close();
     this.#ended.resolve(reason);
   }

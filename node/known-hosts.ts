@@ -9,6 +9,7 @@ import type {
   FrameSink,
   LinkAddress,
   LinkCounters,
+  LinkKind,
   Peer,
   SendOutcome,
   Transport,
@@ -62,6 +63,10 @@ export class KnownHostsTransport implements Transport {
 
   reply(nodeId: string, header: FrameHeader): SendOutcome {
     return this.#transport.reply(nodeId, header);
+  }
+
+  linkKind(nodeId: string): LinkKind | undefined {
+    return this.#transport.linkKind(nodeId);
   }
 
   isQuiet(nodeId: string): boolean {

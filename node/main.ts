@@ -1,9 +1,11 @@
 /** The host daemon: one process, one host. `hlsim node` runs it; so does the container image. */
+import { availableParallelism } from 'node:os';
 import { pino } from 'pino';
 import { keepAliveTimer, wallScheduler } from '../common/scheduler.ts';
 import { connectHostControl } from '../coordinator/hlcp/client.ts';
 import type { NodeConfig } from './config.ts';
 import { type Host, newNodeId, startHost } from './host.ts';
+import { operatingSystem } from './os/operating-system.ts';
 import { createWebSocketTransport } from './transport/websocket-transport.ts';
 import { workerLauncher } from './worker-launcher.ts';
 
@@ -35,11 +37,13 @@ export async function runNode(config: NodeConfig): Promise<void> {
     // The coordinator reaches this host there, so peers do.
     advertiseHost: control.localAddress,
     scheduler: wallScheduler,
+    links: config.linkTransport,
     ...token,
   }).catch((reason) => {
     control.close();
     throw reason;
   });
+  const system = operatingSystem();
   const host = startHost({
     hostname: config.hostname,
     pid: process.pid,
@@ -50,9 +54,13 @@ export async function runNode(config: NodeConfig): Promise<void> {
     resetWaitMs: config.reset.waitMs,
     resetTrials: config.reset.trials,
     scheduler: wallScheduler,
+    cores: availableParallelism(),
     transport,
     control,
-    launcher: (table) => workerLauncher(table, wallScheduler),
+    launcher: (table, deviceMemories) =>
+      workerLauncher({ table, scheduler: wallScheduler, deviceMemories }),
+    ...('unavailable' in system ? {} : { system }),
+    ...token,
     master: { host: coordinator.hostname, port: Number(coordinator.port) },
     environment: config.environment,
     log,

@@ -5,13 +5,18 @@
 import { register } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { type MessagePort, workerData } from 'node:worker_threads';
+import { sharedProgramChannel } from './hccl/shared/shared-program.ts';
 import { setCurrentProcess } from './process/current-process.ts';
 import { portChannel } from './process/worker-channel.ts';
+import { programMachine } from './program-machine.ts';
 import type { UserWorkerData } from './worker-launcher.ts';
 
-const { programUrl, memory, port } = workerData as UserWorkerData & { readonly port: MessagePort };
+const { programUrl, memory, deviceMemories, port } = workerData as UserWorkerData & {
+  readonly port: MessagePort;
+};
 
-setCurrentProcess({ channel: portChannel(port), memory });
+const channel = sharedProgramChannel(portChannel(port), programMachine(deviceMemories));
+setCurrentProcess({ channel, memory });
 const packageRoot = new URL('../../', import.meta.url).href;
 if (!programUrl.startsWith(packageRoot)) registerPackageName();
 process.argv[1] = new URL(programUrl).pathname;

@@ -30,10 +30,18 @@ const UNSETTLED_EXIT_CODE = 13;
 export interface UserWorkerData {
   readonly programUrl: string;
   readonly memory: SharedArrayBuffer;
+  /** Of the host's devices; none if programs are not to touch them. */
+  readonly deviceMemories: readonly WebAssembly.Memory[];
 }
 
-export function workerLauncher(table: SystemCallTable, scheduler: Scheduler): ProgramLauncher {
-  return (start) => new WorkerProgram(start, table, scheduler);
+export interface WorkerHost {
+  readonly table: SystemCallTable;
+  readonly scheduler: Scheduler;
+  readonly deviceMemories: readonly WebAssembly.Memory[];
+}
+
+export function workerLauncher(host: WorkerHost): ProgramLauncher {
+  return (start) => new WorkerProgram(start, host);
 }
 
 class WorkerProgram implements RunningProgram {
@@ -44,11 +52,12 @@ class WorkerProgram implements RunningProgram {
   /** What it died of. */
   #message: string | undefined;
 
-  constructor(start: ProgramStart, table: SystemCallTable, scheduler: Scheduler) {
+  constructor(start: ProgramStart, host: WorkerHost) {
+    const { scheduler } = host;
     const programUrl = urlOf(start.program);
     const unreadable = whyUnreadable(programUrl);
     if (unreadable === undefined) {
-      const worker = this.#start(start, programUrl, table);
+      const worker = this.#start(start, programUrl, host);
       const output = outputOf(worker, start);
       this.exited = this.#exit(worker);
       this.ended = this.#end(start, scheduler, output);
@@ -66,10 +75,15 @@ class WorkerProgram implements RunningProgram {
     void this.#worker?.terminate();
   }
 
-  #start(start: ProgramStart, programUrl: URL, table: SystemCallTable): Worker {
+  #start(start: ProgramStart, programUrl: URL, host: WorkerHost): Worker {
     const { process } = start;
+    const { table, deviceMemories } = host;
     const { port1, port2 } = new MessageChannel();
-    const data: UserWorkerData = { programUrl: programUrl.href, memory: process.memory };
+    const data: UserWorkerData = {
+      programUrl: programUrl.href,
+      memory: process.memory,
+      deviceMemories,
+    };
     const worker = new Worker(new URL('./user-main.js', import.meta.url), {
       workerData: { ...data, port: port2 },
       transferList: [port2],

@@ -95,12 +95,8 @@ function readField(view: DataView, type: string, offset: number, length: number)
       return [view.getFloat64(offset, true), 8];
     case 'UTF-8':
       return [new TextDecoder().decode(new Uint8Array(view.buffer, offset, length)), length];
-    case 'u32 each': {
-      const numbers = Array.from({ length: length / 4 }, (_, index) =>
-        view.getUint32(offset + 4 * index, true),
-      );
-      return [numbers, length];
-    }
+    case 'bytes':
+      return [[...new Uint8Array(view.buffer, offset, length)], length];
     default:
       throw new Error(`Expected a type of the document but found ${type}`);
   }
@@ -130,7 +126,12 @@ const HEADER: ControlMessage = {
     slots: { address: 2 ** 46 + 7, key: 0x1234_567an, length: 2 ** 32 + 2 },
   },
   granted: [17, 0x0a0b_0c0d],
+  released: [18, 0x0a0b_0c0e],
+  inline: { counts: [3, 0x0102, 5], bytes: new Uint8Array([1, 2, 3, 4, 5, 6, 7]) },
 };
+
+const u16 = (value: number) => [value & 0xff, value >>> 8];
+const u32 = (value: number) => [...u16(value & 0xffff), ...u16(value >>> 16)];
 
 /** `allReduce` as the document writes it: `all-reduce`. */
 function textOf(collective: string): string {
@@ -240,25 +241,49 @@ describe('docs/wire-protocol.md, above the link', () => {
       slotsKey: 0x1234_567an,
       slotsLength: 2 ** 32 + 2,
       algorithm: 'binomialTree',
-      granted: [17, 0x0a0b_0c0d],
+      tail: [
+        ...[...u32(17), ...u32(18), ...u32(0x0a0b_0c0d), ...u32(0x0a0b_0c0e)],
+        ...[...u16(3), ...u16(7), ...u16(3), ...u16(0x0102), ...u16(5)],
+        ...[1, 2, 3, 4, 5, 6, 7],
+      ],
     });
     const numbers = COLLECTIVES.map((name, number) => `${number} ${textOf(name)}`);
     expect(section('HEADER').replace(/\s+/g, ' ')).toContain(`${numbers.join(', ')}, 255 custom`);
   });
 
   it('HELLO of a rank, CREDIT and BYE', () => {
-    const hello = encodeControl({ kind: 'HELLO' });
-    expect(readByTable('HELLO of a rank', hello)).toEqual({ kind: 1 });
+    const hello = encodeControl({ kind: 'HELLO', path: 'p2p' });
+    expect(readByTable('HELLO of a rank', hello)).toEqual({ kind: 1, path: 1 });
     const numbers = { lane: 1, sequence: 70_000, granted: 80_000, slotsReleased: 90_000 };
     const credit = encodeControl({ kind: 'CREDIT', ...numbers });
     expect(readByTable('CREDIT', credit)).toEqual({ kind: 3, ...numbers });
-    const bye = encodeControl({ kind: 'BYE', lastSequence: 100_000 });
-    expect(readByTable('BYE', bye)).toEqual({ kind: 4, lastSequence: 100_000 });
+    const last = { lastSequence: 100_000, progress: 110_000 };
+    const bye = encodeControl({ kind: 'BYE', ...last });
+    expect(readByTable('BYE', bye)).toEqual({ kind: 4, ...last });
+  });
+
+  it('WINDOW, WINDOW_ANSWER, WITHDRAW and PATH', () => {
+    const window = encodeControl({ kind: 'WINDOW', use: 'buffer', id: 70_000, bytes: 2 ** 32 });
+    expect(readByTable('WINDOW', window)).toEqual({ kind: 5, use: 1, id: 70_000, bytes: 2 ** 32 });
+    const answer = encodeControl({ kind: 'WINDOW_ANSWER', id: 70_000, result: 'refused' });
+    expect(readByTable('WINDOW_ANSWER', answer)).toEqual({ kind: 6, result: 1, id: 70_000 });
+    const withdraw = encodeControl({ kind: 'WITHDRAW', id: 70_000 });
+    expect(readByTable('WITHDRAW', withdraw)).toEqual({ kind: 7, id: 70_000 });
+    const path = encodeControl({ kind: 'PATH', path: 'p2p' });
+    expect(readByTable('PATH', path)).toEqual({ kind: 8, path: 1 });
   });
 
   it('the kinds of control messages', () => {
     const rows = [...section('Above the link: HCCL').matchAll(/^\| (\d) \| `(\w+)` \|/gm)];
-    const kinds = [HEADER, { kind: 'HELLO' }, { kind: 'BYE', lastSequence: 0 }] as const;
+    const kinds = [
+      HEADER,
+      { kind: 'HELLO', path: 'ws' },
+      { kind: 'BYE', lastSequence: 0, progress: 0 },
+      { kind: 'WINDOW', use: 'mailbox', id: 1, bytes: 0 },
+      { kind: 'WINDOW_ANSWER', id: 1, result: 'mapped' },
+      { kind: 'WITHDRAW', id: 1 },
+      { kind: 'PATH', path: 'ws' },
+    ] as const;
     const credit = {
       kind: 'CREDIT',
       lane: 0,

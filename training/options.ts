@@ -1,25 +1,48 @@
 /** What a training can be told, and the job that it becomes. */
 import { z } from 'zod';
+import { KiB } from '../common/bytes.ts';
 import { HlsimError } from '../common/errors.ts';
+import { OVERLAPS } from './gradient-step.ts';
+import { HIDDEN_DEFAULT } from './model.ts';
 
 /** Passes over the training set. */
 export const EPOCHS_DEFAULT = 20;
 export const SEED_DEFAULT = 1;
 /** Rows of one global batch: all ranks' shards of it together. */
 export const BATCH_DEFAULT = 64;
+/** Most bytes of gradients that wait for each other before they are reduced. */
+export const BUCKET_BYTES_DEFAULT = 256 * KiB;
+
+/** Units of a hidden layer, and hidden layers. */
+export const HIDDEN_UNITS_MAX = 1024;
+export const HIDDEN_LAYERS_MAX = 8;
 
 const schema = z.strictObject({
   epochs: z.int().min(1).max(10_000),
   /** Of the shuffle and of the first weights. */
   seed: z.int().min(0).max(0xffff_ffff),
   batch: z.int().min(1).max(65_536),
+  /** Units of each hidden layer. */
+  hidden: z.array(z.int().min(1).max(HIDDEN_UNITS_MAX)).min(1).max(HIDDEN_LAYERS_MAX),
+  /** Gradients are reduced in buckets of at most so many bytes, a layer at least. */
+  bucketBytes: z.int().min(1),
+  /** Whether a bucket is reduced while the gradients of the next are computed. */
+  overlap: z.enum(OVERLAPS),
 });
 
 export type TrainOptions = Readonly<z.infer<typeof schema>>;
 
 /** `given`, with defaults for the rest. */
 export function trainOptions(given: Partial<TrainOptions>): TrainOptions {
-  return { epochs: EPOCHS_DEFAULT, seed: SEED_DEFAULT, batch: BATCH_DEFAULT, ...given };
+  return {
+    epochs: EPOCHS_DEFAULT,
+    seed: SEED_DEFAULT,
+    batch: BATCH_DEFAULT,
+    hidden: [...HIDDEN_DEFAULT],
+    bucketBytes: BUCKET_BYTES_DEFAULT,
+    overlap: 'on',
+    ...given,
+  };
 }
 
 /** The training as a job of the cluster. */

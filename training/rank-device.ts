@@ -3,7 +3,6 @@
  * memory and HBM through one staging buffer, and remembers what it allocated.
  */
 import type * as Library from 'hlsim';
-import { assert } from '../common/assert.ts';
 import { HlsimError } from '../common/errors.ts';
 
 /** The calls that this file makes: the package's, or those of a test. */
@@ -40,7 +39,7 @@ export class RankDevice {
     this.#stagingAddress = stagingAddress;
   }
 
-  /** `stagingBytes`: the most that one `upload` or `download` moves. */
+  /** `stagingBytes`: longer uploads and downloads go in parts of this length. */
   static async open(library: DeviceLibrary, fd: number, stagingBytes: number): Promise<RankDevice> {
     const { address, bytes } = library.hostMemoryAlloc(stagingBytes);
     const stagingAddress = await library.hlthunk_host_memory_map(fd, address, stagingBytes);
@@ -56,9 +55,17 @@ export class RankDevice {
 
   /** Runs the jobs as one submission, to its end. Throws `HLSIM_TIMEOUT`, `HLSIM_INTERNAL`. */
   async run(jobs: readonly Library.Job[]): Promise<void> {
-    if (jobs.length === 0) return;
-    const { hlthunk_command_submission, hlthunk_wait_for_cs } = this.#library;
-    const sequence = await hlthunk_command_submission(this.#fd, jobs);
+    if (jobs.length > 0) await this.wait(await this.submit(jobs));
+  }
+
+  /** Queues the jobs, at least one, behind what was submitted before: the number of the submission. */
+  submit(jobs: readonly Library.Job[]): Promise<number> {
+    return this.#library.hlthunk_command_submission(this.#fd, jobs);
+  }
+
+  /** Waits for the end of a submission. Throws `HLSIM_TIMEOUT`, `HLSIM_INTERNAL`. */
+  async wait(sequence: number): Promise<void> {
+    const { hlthunk_wait_for_cs } = this.#library;
     const status = await hlthunk_wait_for_cs(this.#fd, sequence, SUBMISSION_DEADLINE_US);
     if (status === 'COMPLETED') return;
     const code = status === 'ABORTED' ? 'HLSIM_INTERNAL' : 'HLSIM_TIMEOUT';
@@ -70,17 +77,20 @@ export class RankDevice {
 
   /** Copies to HBM at `address`, by DMA. */
   async upload(data: Uint8Array, address: number): Promise<void> {
-    this.#expectRoom(data.byteLength);
-    if (data.byteLength === 0) return;
-    this.#staging.set(data);
-    await this.#copy(this.#stagingAddress, address, data.byteLength);
+    for (const { offset, bytes } of this.#parts(data.byteLength)) {
+      this.#staging.set(data.subarray(offset, offset + bytes));
+      await this.#copy(this.#stagingAddress, address + offset, bytes);
+    }
   }
 
   /** A copy of `bytes` bytes of HBM at `address`, by DMA. */
   async download(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
-    this.#expectRoom(bytes);
-    if (bytes > 0) await this.#copy(address, this.#stagingAddress, bytes);
-    return new Uint8Array(this.#staging.subarray(0, bytes));
+    const data = new Uint8Array(bytes);
+    for (const { offset, bytes: part } of this.#parts(bytes)) {
+      await this.#copy(address + offset, this.#stagingAddress, part);
+      data.set(this.#staging.subarray(0, part), offset);
+    }
+    return data;
   }
 
   /** Gives everything back. Not needed where the process ends: the kernel does the same. */
@@ -95,8 +105,10 @@ export class RankDevice {
     return this.run([{ kind: 'dma', source, destination, bytes }]);
   }
 
-  #expectRoom(bytes: number): void {
+  *#parts(length: number): Generator<{ readonly offset: number; readonly bytes: number }> {
     const { byteLength } = this.#staging;
-    assert(bytes <= byteLength, `Expected at most ${byteLength} bytes to stage but found ${bytes}`);
+    for (let offset = 0; offset < length; offset += byteLength) {
+      yield { offset, bytes: Math.min(byteLength, length - offset) };
+    }
   }
 }

@@ -1,5 +1,6 @@
 /** A training's progress and summary, for people and as JSON. */
 import { formatBytes } from '../common/bytes.ts';
+import type { Overlap, StepTimes } from './gradient-step.ts';
 import type { TrainEvent, TrainSummary } from './results.ts';
 
 /** One line for an epoch. */
@@ -34,6 +35,8 @@ export function renderSummary(summary: TrainSummary): string {
         : 'DIFFERENT between the ranks',
     ],
     ['Collectives', `${collectives} on every rank`],
+    ['Step', stepText(summary)],
+    ['Communication', communicationText(summary)],
     ['Payload on the wire', `${wireBytes} B (${formatBytes(wireBytes)}), ${formula}`],
     ['Control messages', `${controlBytes} B (${formatBytes(controlBytes)})`],
     ['Time', `${seconds.toFixed(2)} s, wall clock of this machine`],
@@ -51,6 +54,12 @@ export interface TrainJson {
   readonly wireBytesFormula: number;
   readonly controlBytes: number;
   readonly collectives: number;
+  readonly buckets: number;
+  readonly hidden: readonly number[];
+  readonly bucketBytes: number;
+  readonly overlap: Overlap;
+  /** Milliseconds of a step, means over all steps and ranks. */
+  readonly step: StepTimes;
   readonly ranks: number;
   readonly epochs: number;
   readonly seed: number;
@@ -64,6 +73,22 @@ export interface TrainJson {
 
 export function trainJson({ options, nranks, ...rest }: TrainSummary): TrainJson {
   return { ...rest, ...options, ranks: nranks, clock: 'wall' };
+}
+
+function stepText({ step: { computeMs, exposedMs } }: TrainSummary): string {
+  const wholeMs = computeMs + exposedMs;
+  return `${milliseconds(wholeMs)}: ${milliseconds(computeMs)} computing, ${milliseconds(exposedMs)} waiting for gradients`;
+}
+
+function communicationText({ step, buckets, options }: TrainSummary): string {
+  const { communicationMs, exposedMs } = step;
+  const words = buckets === 1 ? '1 bucket' : `${buckets} buckets`;
+  const hiddenMs = Math.max(0, communicationMs - exposedMs);
+  return `${milliseconds(communicationMs)} of a step, ${milliseconds(hiddenMs)} of it beside computing (overlap ${options.overlap}, ${words})`;
+}
+
+function milliseconds(value: number): string {
+  return `${value.toFixed(3)} ms`;
 }
 
 function percent(part: number): string {

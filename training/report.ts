@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 const count = z.int().nonnegative();
+const milliseconds = z.number().nonnegative();
 
 /** Rank 0, after every epoch. */
 const epochReport = z.strictObject({
@@ -30,6 +31,13 @@ const finalReport = z.strictObject({
   payloadBytesSent: count,
   controlBytesSent: count,
   collectives: count,
+  steps: count,
+  /** All-reduces of a step. */
+  buckets: count,
+  /** Of all steps, as `StepTimes` has them. */
+  computeMs: milliseconds,
+  communicationMs: milliseconds,
+  exposedMs: milliseconds,
   /** From the first collective to the last, wall clock of that host. */
   seconds: z.number().nonnegative(),
 });

@@ -1,6 +1,7 @@
 /** Collects the ranks' reports of a training into a summary. */
 import { z } from 'zod';
 import { HlsimError } from '../common/errors.ts';
+import type { StepTimes } from './gradient-step.ts';
 import type { TrainOptions } from './options.ts';
 import { type EpochReport, type FinalReport, trainReport } from './report.ts';
 import { trainingCalls, wireBytes } from './wire-bytes.ts';
@@ -29,6 +30,10 @@ export interface TrainSummary {
   readonly controlBytes: number;
   /** Collectives of each rank. */
   readonly collectives: number;
+  /** All-reduces of a step. */
+  readonly buckets: number;
+  /** Where the time of a step went, in milliseconds: means over all steps and ranks. */
+  readonly step: StepTimes;
   /** Wall clock of the slowest rank. */
   readonly seconds: number;
 }
@@ -83,6 +88,8 @@ export class TrainResults {
       wireBytesFormula: wireBytes(calls, this.#nranks),
       controlBytes: sum(({ controlBytesSent }) => controlBytesSent),
       collectives: first.collectives,
+      buckets: first.buckets,
+      step: meanStep(finals),
       seconds: Math.max(...finals.map(({ seconds }) => seconds)),
     };
   }
@@ -97,6 +104,17 @@ export class TrainResults {
     this.#loss.push(report.loss);
     return { ...report, epochs };
   }
+}
+
+function meanStep(finals: readonly FinalReport[]): StepTimes {
+  const steps = finals.reduce((total, report) => total + report.steps, 0);
+  const mean = (of: keyof StepTimes): number =>
+    finals.reduce((total, report) => total + report[of], 0) / steps;
+  return {
+    computeMs: mean('computeMs'),
+    communicationMs: mean('communicationMs'),
+    exposedMs: mean('exposedMs'),
+  };
 }
 
 function unexpected(rank: number, expected: string, found: string): HlsimError {

@@ -1,6 +1,6 @@
 /**
  * One rank of a data-parallel training. Every rank holds the whole model and a shard of the rows;
- * gradients are all-reduced in place in HBM, so all ranks take the same step.
+ * gradients are all-reduced in place in HBM, bucket by bucket, so all ranks take the same step.
  *
  *     rank's rows of the batch -> kernels -> gradients -> hcclAllReduce -> kernels -> parameters
  *
@@ -8,15 +8,14 @@
  */
 import { createHash } from 'node:crypto';
 import type * as Library from 'hlsim';
+import { MiB } from '../common/bytes.ts';
 import type { Clock } from '../common/clock.ts';
-import { CLASSES, type Digits, PIXELS, pickRows, type SplitDigits } from './digits.ts';
-import {
-  GRADIENT_COUNT,
-  HIDDEN,
-  initialParameters,
-  METRIC_COUNT,
-  PARAMETER_COUNT,
-} from './model.ts';
+import { BucketReducer, type ReducerLibrary } from './bucket-reducer.ts';
+import { type Bucket, FLOAT_BYTES, gradientBuckets } from './buckets.ts';
+import { pickRows, type SplitDigits } from './digits.ts';
+import { type StepTimes, summedGradients } from './gradient-step.ts';
+import { initialParameters, METRIC_COUNT, modelOf } from './model.ts';
+import { allocateModel, uploadRows } from './model-memory.ts';
 import type { TrainOptions } from './options.ts';
 import { type DeviceLibrary, RankDevice } from './rank-device.ts';
 import type { EpochReport, FinalReport } from './report.ts';
@@ -26,7 +25,6 @@ import {
   type DeviceRows,
   deviceRows,
   evaluationJobs,
-  FLOAT_BYTES,
   gradientJobs,
   type ModelMemory,
   updateJobs,
@@ -34,15 +32,8 @@ import {
 
 /** The calls that a training makes: the package's, or those of a test. */
 export type TrainingLibrary = DeviceLibrary &
-  Pick<
-    typeof Library,
-    | 'hcclAllReduce'
-    | 'hcclBroadcast'
-    | 'hcclCommGetCounters'
-    | 'hcclFloat32'
-    | 'hcclSum'
-    | 'synStreamSynchronize'
-  >;
+  ReducerLibrary &
+  Pick<typeof Library, 'hcclBroadcast' | 'hcclCommGetCounters'>;
 
 export interface TrainerInit {
   readonly library: TrainingLibrary;
@@ -55,53 +46,51 @@ export interface TrainerInit {
 
 /** The rank that makes the first weights and tells the epochs. */
 const ROOT = 0;
+/** Uploads and downloads go in parts of this length. */
+const STAGING_BYTES = MiB;
+
+interface TrainerParts {
+  readonly device: RankDevice;
+  readonly memory: ModelMemory;
+  readonly training: DeviceRows;
+  readonly heldOut: DeviceRows;
+  readonly buckets: readonly Bucket[];
+  readonly reducer: BucketReducer;
+  readonly shards: readonly BatchShard[];
+}
 
 export class Trainer {
   readonly #init: TrainerInit;
-  readonly #device: RankDevice;
-  readonly #memory: ModelMemory;
-  readonly #training: DeviceRows;
-  readonly #heldOut: DeviceRows;
-  readonly #shards: readonly BatchShard[];
+  readonly #parts: TrainerParts;
   readonly #startMs: number;
   #epoch = 0;
+  #steps = 0;
+  #times: StepTimes = { computeMs: 0, communicationMs: 0, exposedMs: 0 };
   #accuracy = 0;
 
-  private constructor(
-    init: TrainerInit,
-    device: RankDevice,
-    memory: ModelMemory,
-    rows: { readonly training: DeviceRows; readonly heldOut: DeviceRows },
-  ) {
-    const { digits, options, world, clock } = init;
+  private constructor(init: TrainerInit, parts: TrainerParts) {
     this.#init = init;
-    this.#device = device;
-    this.#memory = memory;
-    this.#training = rows.training;
-    this.#heldOut = rows.heldOut;
-    this.#shards = batchShards(digits.training.rows, options.batch, world.rank, world.worldSize);
-    this.#startMs = clock.now();
+    this.#parts = parts;
+    this.#startMs = init.clock.now();
   }
 
   /** Allocates, uploads this rank's rows, and gets the first weights from rank 0. */
   static async start(init: TrainerInit): Promise<Trainer> {
-    const { library, world, digits, options } = init;
-    const { rank, worldSize, fd } = world;
+    const { library, world, digits, options, clock } = init;
+    const { rank, worldSize, fd, comm } = world;
     const shards = batchShards(digits.training.rows, options.batch, rank, worldSize);
-    const training = pickRows(digits.training, rowNumbers(shards));
     const heldOutShard = rowShard(digits.heldOut.rows, rank, worldSize);
-    const heldOut = pickRows(digits.heldOut, rowNumbers([heldOutShard]));
-    const stagingBytes = Math.max(
-      training.pixels.byteLength,
-      heldOut.pixels.byteLength,
-      PARAMETER_COUNT * FLOAT_BYTES,
-    );
-    const device = await RankDevice.open(library, fd, stagingBytes);
-    const rowsAtOnce = Math.max(heldOut.rows, ...shards.map(({ rows }) => rows));
-    const memory = await allocateModel(device, rowsAtOnce);
-    const trainer = new Trainer(init, device, memory, {
-      training: await uploadRows(device, training),
-      heldOut: await uploadRows(device, heldOut),
+    const device = await RankDevice.open(library, fd, STAGING_BYTES);
+    const model = modelOf(options.hidden);
+    const rowsAtOnce = Math.max(heldOutShard.rows, ...shards.map(({ rows }) => rows));
+    const memory = await allocateModel(device, model, rowsAtOnce);
+    const buckets = gradientBuckets(model, options.bucketBytes);
+    const { gradients } = memory;
+    const trainer = new Trainer(init, {
+      ...{ device, memory, buckets, shards },
+      training: await uploadRows(device, pickRows(digits.training, rowNumbers(shards))),
+      heldOut: await uploadRows(device, pickRows(digits.heldOut, rowNumbers([heldOutShard]))),
+      reducer: await BucketReducer.open({ library, comm, clock, gradients, buckets }),
     });
     await trainer.#shareInitialParameters();
     return trainer;
@@ -110,14 +99,15 @@ export class Trainer {
   /** One pass over the training rows, then an evaluation. */
   async runEpoch(): Promise<EpochReport> {
     const { digits, clock } = this.#init;
+    const { device, memory, training, shards } = this.#parts;
     const startMs = clock.now();
-    await this.#device.run(clearEpochJobs(this.#memory));
+    await device.run(clearEpochJobs(memory));
     let first = 0;
-    for (const { rows, batchRows } of this.#shards) {
-      await this.#step(deviceRows(this.#training, first, rows), batchRows);
+    for (const { rows, batchRows } of shards) {
+      await this.#step(deviceRows(training, first, rows), batchRows);
       first += rows;
     }
-    const { loss, correct } = await this.#metrics(this.#memory.epochMetrics);
+    const { loss, correct } = await this.#metrics(memory.epochMetrics);
     this.#accuracy = await this.#evaluate();
     this.#epoch++;
     return {
@@ -133,8 +123,9 @@ export class Trainer {
   /** What this rank has in the end. */
   async finish(): Promise<FinalReport> {
     const { library, world, digits, clock } = this.#init;
-    const bytes = PARAMETER_COUNT * FLOAT_BYTES;
-    const weights = await this.#device.download(this.#memory.parameters, bytes);
+    const { device, memory, buckets } = this.#parts;
+    const bytes = memory.model.parameterCount * FLOAT_BYTES;
+    const weights = await device.download(memory.parameters, bytes);
     const counters = await library.hcclCommGetCounters(world.comm);
     return {
       kind: 'final',
@@ -145,74 +136,65 @@ export class Trainer {
       payloadBytesSent: counters.payloadBytesSent,
       controlBytesSent: counters.controlBytesSent,
       collectives: counters.collectives,
+      steps: this.#steps,
+      buckets: buckets.length,
+      ...this.#times,
       seconds: (clock.now() - this.#startMs) / 1000,
     };
   }
 
-  /** Gives back all device memory. */
+  /** Gives back all device memory, and the stream. */
   async close(): Promise<void> {
-    await this.#device.close();
+    await this.#parts.reducer.close();
+    await this.#parts.device.close();
   }
 
   async #shareInitialParameters(): Promise<void> {
     const { library, world, options } = this.#init;
-    const { parameters } = this.#memory;
+    const { device, memory } = this.#parts;
+    const { model, parameters } = memory;
     if (world.rank === ROOT) {
-      const initial = initialParameters(options.seed);
-      await this.#device.upload(new Uint8Array(initial.buffer), parameters);
+      const initial = initialParameters(model, options.seed);
+      await device.upload(new Uint8Array(initial.buffer), parameters);
     }
     const { hcclBroadcast, hcclFloat32, synStreamSynchronize } = library;
-    await hcclBroadcast(parameters, parameters, PARAMETER_COUNT, hcclFloat32, ROOT, world.comm);
+    const count = model.parameterCount;
+    await hcclBroadcast(parameters, parameters, count, hcclFloat32, ROOT, world.comm);
     await synStreamSynchronize();
   }
 
   async #step(input: DeviceRows, batchRows: number): Promise<void> {
-    await this.#device.run(gradientJobs(this.#memory, input, batchRows));
-    await this.#allReduce(this.#memory.gradients, GRADIENT_COUNT);
-    await this.#device.run(updateJobs(this.#memory));
+    const { clock, options } = this.#init;
+    const { device, reducer, memory, buckets } = this.#parts;
+    const jobs = gradientJobs(memory, input, batchRows, buckets);
+    const step = await summedGradients({ device, reducer, clock }, jobs, options.overlap);
+    const summedMs = clock.now();
+    await device.run(updateJobs(memory));
+    this.#steps++;
+    this.#times = {
+      computeMs: this.#times.computeMs + step.computeMs + clock.now() - summedMs,
+      communicationMs: this.#times.communicationMs + step.communicationMs,
+      exposedMs: this.#times.exposedMs + step.exposedMs,
+    };
   }
 
   /** Part of all held-out rows that are classified right. */
   async #evaluate(): Promise<number> {
-    await this.#device.run(evaluationJobs(this.#memory, this.#heldOut));
-    await this.#allReduce(this.#memory.heldOutMetrics, METRIC_COUNT);
-    const { correct } = await this.#metrics(this.#memory.heldOutMetrics);
-    return correct / this.#init.digits.heldOut.rows;
-  }
-
-  /** In place, and to its end: a command submission does not wait for a collective by itself. */
-  async #allReduce(address: number, count: number): Promise<void> {
-    const { library, world } = this.#init;
+    const { library, world, digits } = this.#init;
+    const { device, memory, heldOut } = this.#parts;
+    const { heldOutMetrics: metrics } = memory;
+    await device.run(evaluationJobs(memory, heldOut));
     const { hcclAllReduce, hcclFloat32, hcclSum, synStreamSynchronize } = library;
-    await hcclAllReduce(address, address, count, hcclFloat32, hcclSum, world.comm);
+    // To its end: a command submission does not wait for a collective by itself.
+    await hcclAllReduce(metrics, metrics, METRIC_COUNT, hcclFloat32, hcclSum, world.comm);
     await synStreamSynchronize();
+    const { correct } = await this.#metrics(metrics);
+    return correct / digits.heldOut.rows;
   }
 
   async #metrics(address: number): Promise<{ readonly loss: number; readonly correct: number }> {
-    const bytes = await this.#device.download(address, METRIC_COUNT * FLOAT_BYTES);
+    const bytes = await this.#parts.device.download(address, METRIC_COUNT * FLOAT_BYTES);
     const [loss = Number.NaN, correct = Number.NaN] = new Float32Array(bytes.buffer);
     return { loss, correct };
   }
-}
-
-async function allocateModel(device: RankDevice, rows: number): Promise<ModelMemory> {
-  const floats = (count: number) => device.allocate(count * FLOAT_BYTES);
-  return {
-    parameters: await floats(PARAMETER_COUNT),
-    gradients: await floats(GRADIENT_COUNT),
-    epochMetrics: await floats(METRIC_COUNT),
-    heldOutMetrics: await floats(METRIC_COUNT),
-    hidden: await floats(rows * HIDDEN),
-    hiddenGradients: await floats(rows * HIDDEN),
-    logits: await floats(rows * CLASSES),
-  };
-}
-
-async function uploadRows(device: RankDevice, digits: Digits): Promise<DeviceRows> {
-  const { rows } = digits;
-  const pixels = await device.allocate(rows * PIXELS * FLOAT_BYTES);
-  const labels = await device.allocate(rows * FLOAT_BYTES);
-  await device.upload(new Uint8Array(digits.pixels.buffer), pixels);
-  await device.upload(new Uint8Array(digits.labels.buffer), labels);
-  return { rows, pixels, labels };
 }

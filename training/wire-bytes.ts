@@ -10,10 +10,10 @@ import { buildSchedule } from '../collectives/table.ts';
 import { flatTopology } from '../collectives/topology.ts';
 import { selectAlgorithm } from '../collectives/tuner.ts';
 import { defined } from '../common/assert.ts';
-import { GRADIENT_COUNT, METRIC_COUNT, PARAMETER_COUNT } from './model.ts';
+import { FLOAT_BYTES, gradientBuckets } from './buckets.ts';
+import { METRIC_COUNT, modelOf } from './model.ts';
 import type { TrainOptions } from './options.ts';
 import { batchCount } from './shard.ts';
-import { FLOAT_BYTES } from './step.ts';
 
 /** The same call, `times` times. */
 export interface CollectiveCalls {
@@ -25,13 +25,16 @@ export interface CollectiveCalls {
 
 /** What `Trainer` calls, on every rank. */
 export function trainingCalls(
-  { epochs, batch }: TrainOptions,
+  { epochs, batch, hidden, bucketBytes }: TrainOptions,
   trainingRows: number,
 ): readonly CollectiveCalls[] {
+  const model = modelOf(hidden);
   const steps = epochs * batchCount(trainingRows, batch);
   return [
-    { collective: 'broadcast', count: PARAMETER_COUNT, times: 1 },
-    { collective: 'allReduce', count: GRADIENT_COUNT, times: steps },
+    { collective: 'broadcast', count: model.parameterCount, times: 1 },
+    ...gradientBuckets(model, bucketBytes).map(
+      ({ count }) => ({ collective: 'allReduce', count, times: steps }) as const,
+    ),
     { collective: 'allReduce', count: METRIC_COUNT, times: epochs },
   ];
 }

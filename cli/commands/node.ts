@@ -13,6 +13,7 @@ import {
   ownershipFlag,
   resetFlags,
   tokenFlag,
+  transportFlag,
 } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { addFlags, type FlagValues, readFlags, required, withDefault } from '../flags.ts';
@@ -29,6 +30,7 @@ const nodeFlags = {
   devices: devicesFlag,
   hbm: hbmFlag,
   ownership: ownershipFlag,
+  transport: transportFlag,
   ...resetFlags,
   bind: withDefault('0.0.0.0', {
     name: 'bind',
@@ -93,6 +95,7 @@ function nodeConfigOf(flags: FlagValues<typeof nodeFlags>) {
     logLevel,
     environment,
     hbmBytes: flags.hbm,
+    linkTransport: flags.transport,
     bind: { host: flags.bind, port: flags.port },
     joinTimeoutMs: flags.joinTimeout,
     reset: {

@@ -1,14 +1,35 @@
 /** `hlsim train digits`: data-parallel training on the handwritten digits. */
 import { Argument, Command } from 'commander';
-import { EPOCHS_DEFAULT, SEED_DEFAULT, trainOptions } from '../../training/options.ts';
+import { KiB } from '../../common/bytes.ts';
+import { OVERLAPS } from '../../training/gradient-step.ts';
+import { HIDDEN_DEFAULT } from '../../training/model.ts';
+import {
+  BUCKET_BYTES_DEFAULT,
+  EPOCHS_DEFAULT,
+  HIDDEN_LAYERS_MAX,
+  HIDDEN_UNITS_MAX,
+  SEED_DEFAULT,
+  trainOptions,
+} from '../../training/options.ts';
 import { trainJson } from '../../training/render.ts';
 import { withCluster } from '../cluster-session.ts';
 import { clusterFlags, jsonFileFlag } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { addFlags, type FlagValues, readFlags, usageError, withDefault } from '../flags.ts';
 import { openJsonFile } from '../json-file.ts';
-import { integer } from '../readers.ts';
+import { integer, oneOf, type Reader, size } from '../readers.ts';
 import { checkTraining, runTraining } from '../train-run.ts';
+
+/** `256,128`: the units of each hidden layer. */
+const hiddenLayers: Reader<readonly number[]> = {
+  expected: `1 to ${HIDDEN_LAYERS_MAX} whole numbers from 1 to ${HIDDEN_UNITS_MAX} with commas between them`,
+  read(given) {
+    const units = integer(1, HIDDEN_UNITS_MAX);
+    const read = given.split(',').map((word) => units.read(word));
+    const layers = read.filter((value) => value !== undefined);
+    return layers.length === read.length && layers.length <= HIDDEN_LAYERS_MAX ? layers : undefined;
+  },
+};
 
 const trainFlags = {
   epochs: withDefault(String(EPOCHS_DEFAULT), {
@@ -23,6 +44,24 @@ const trainFlags = {
     description: 'of the shuffle and of the first weights',
     reader: integer(0, 2 ** 32 - 1),
   }),
+  hidden: withDefault(HIDDEN_DEFAULT.join(','), {
+    name: 'hidden',
+    value: '<n,...>',
+    description: 'units of each hidden layer',
+    reader: hiddenLayers,
+  }),
+  bucketBytes: withDefault(`${BUCKET_BYTES_DEFAULT / KiB}K`, {
+    name: 'bucket-bytes',
+    value: '<size>',
+    description: 'gradients are all-reduced in buckets of at most so many bytes, a layer at least',
+    reader: size(1),
+  }),
+  overlap: withDefault('on', {
+    name: 'overlap',
+    value: '<on|off>',
+    description: 'reduce a bucket while the gradients of the next are computed',
+    reader: oneOf(OVERLAPS),
+  }),
   json: jsonFileFlag,
   ...clusterFlags,
 } as const;
@@ -36,7 +75,8 @@ export function trainCommand(context: CommandContext): Command {
     `
 Examples:
   hlsim train digits --hosts 4
-  hlsim train digits --hosts 2 --devices 2 --epochs 5 --seed 7 --json train.json`,
+  hlsim train digits --hosts 2 --devices 2 --epochs 5 --seed 7 --json train.json
+  hlsim train digits --hosts 2 --hidden 256,256,256 --bucket-bytes 256K --overlap off`,
   );
   return command.action(async (dataset: string) => {
     context.exitCode = await train(dataset, readFlags(command, trainFlags), context);
@@ -52,7 +92,8 @@ async function train(
     throw usageError(`Expected the data set to be digits but found ${JSON.stringify(dataset)}`);
   }
   const file = flags.json === undefined ? undefined : openJsonFile(flags.json);
-  const options = trainOptions({ epochs: flags.epochs, seed: flags.seed });
+  const { epochs, seed, hidden, bucketBytes, overlap } = flags;
+  const options = trainOptions({ epochs, seed, hidden: [...hidden], bucketBytes, overlap });
   const job = { hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout };
   await withCluster(flags, context, async (client) => {
     const summary = await runTraining(client, options, job, context);

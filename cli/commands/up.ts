@@ -23,6 +23,7 @@ import {
   joinTimeoutFlag,
   ownershipFlag,
   tokenFlag,
+  transportFlag,
 } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { coordinatorArguments, nodeArguments } from '../daemon-arguments.ts';
@@ -41,6 +42,7 @@ const upFlags = {
   devices: devicesFlag,
   hbm: hbmFlag,
   ownership: ownershipFlag,
+  transport: transportFlag,
   port: withDefault('0', {
     name: 'port',
     value: '<n>',
@@ -141,7 +143,7 @@ interface Start {
 async function startDaemons(start: Start): Promise<void> {
   const { flags, cluster, file, context } = start;
   const { scheduler, terminal, interruption } = context;
-  const { hosts, devices, hbm: hbmBytes, ownership, logLevel } = flags;
+  const { hosts, devices, hbm: hbmBytes, ownership, transport: linkTransport, logLevel } = flags;
   const shared = { logLevel, parent: 'await-go' } as const;
   warnOfOwnership(ownership, terminal);
   terminal.progress(startingWords(hosts));
@@ -155,7 +157,8 @@ async function startDaemons(start: Start): Promise<void> {
   );
   file.update(cluster);
   const joinTimeoutMs = flags.joinTimeout;
-  const node = { ...shared, joinTimeoutMs, coordinator: cluster.url, devices, hbmBytes, ownership };
+  const shape = { devices, hbmBytes, ownership, linkTransport };
+  const node = { ...shared, ...shape, joinTimeoutMs, coordinator: cluster.url };
   const nodes = Array.from({ length: hosts }, (_, index) =>
     startDaemon(start, hostName(index), nodeArguments({ ...node, bind: '127.0.0.1' })),
   );

@@ -116,6 +116,29 @@ export class CommandSubmissions {
   }
 
   /**
+   * As `submit` and `wait` in one, for work that takes less time than a turn: runs the jobs inside the
+   * call. BUSY, and nothing has happened: other submissions are in flight.
+   */
+  runNow(jobs: readonly Job[]): CsStatus | Errno {
+    if (this.#queue.length > 0) return 'BUSY';
+    if (jobs.length === 0 || jobs.length > JOBS_PER_CS_MAX) return SUBMISSION_ERRORS.jobs.errno;
+    const prepared: PreparedJob[] = [];
+    for (const job of jobs) {
+      const one = prepareJob(this.#memory, job);
+      if (typeof one === 'string') return one;
+      prepared.push(one);
+    }
+    const sequence = ++this.#lastSequence;
+    for (const job of prepared) {
+      if (job.run() === undefined) continue;
+      this.#remember(sequence, 'ABORTED');
+      this.#observer?.faulted(sequence);
+      return 'ABORTED';
+    }
+    return 'COMPLETED';
+  }
+
+  /**
    * How submission `sequence` stands, waiting up to `timeoutUs` microseconds for its end. EINVAL: no
    * such submission; EAGAIN: `CS_WAITS_MAX` waits are pending; EIO: rolled back by a reset; ETIMEDOUT:
    * given up.

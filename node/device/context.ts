@@ -39,19 +39,25 @@ export class Context {
   /** Gaudi 1: what the user says that it uses. */
   #accountedBytes = 0;
   #lastHandle = 0;
-  #state: 'open' | 'closed' = 'open';
+  #state: 'open' | 'closed' | 'destroyed' = 'open';
 
   constructor(hardware: DeviceHardware, observer: ContextObserver) {
     this.hardware = hardware;
     this.#observer = observer;
     const { hbm, kernels, scheduler, limits, asic } = hardware;
-    this.mmu = new Mmu(asic === 'gaudi1' ? physicalMapping(hbm) : undefined, limits.mappingsMax);
+    const physical = asic === 'gaudi1' ? physicalMapping(hbm) : undefined;
+    this.mmu = new Mmu(physical, limits.mappingsMax, hbm.memory.buffer);
     const memory = { hbm, kernels, mmu: this.mmu };
     this.commands = new CommandSubmissions(memory, scheduler, limits.csTimeoutMs, observer);
   }
 
   get allocationCount(): number {
     return this.#allocations.size;
+  }
+
+  /** Its memory is its user's no more, whoever may still reach it. */
+  get isDestroyed(): boolean {
+    return this.#state === 'destroyed';
   }
 
   /** Device memory of this context. */
@@ -169,6 +175,7 @@ export class Context {
       this.#forget(allocation);
     }
     this.#accountedBytes = 0;
+    this.#state = 'destroyed';
   }
 
   #forget(allocation: Allocation): void {

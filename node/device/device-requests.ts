@@ -21,6 +21,7 @@ import {
   JOBS_PER_CS_MAX,
   type Job,
   MULTI_CS_MAX,
+  NOW_BYTES_MAX,
   type Tensor,
 } from './job.ts';
 import { isKernelName } from './kernels/table.ts';
@@ -89,8 +90,19 @@ function sizeOf(record: SystemCallRecord): number {
 export function submissionRequest(context: Context, argument: SystemCallValue): SystemCallValue {
   const record = recordOf(argument, 'the argument of HL_IOCTL_CS');
   const jobs = arrayField(record, 'jobs', JOBS_PER_CS_MAX).map(jobOf);
+  if (field(record, 'now') === true) {
+    if (jobs.reduce(addBytes, 0) > NOW_BYTES_MAX) {
+      throw errnoFailure('EINVAL', `HL_IOCTL_CS of more than ${NOW_BYTES_MAX} bytes at once`);
+    }
+    return { status: succeed(context.commands.runNow(jobs), 'HL_IOCTL_CS') };
+  }
   const sequence = context.commands.submit(jobs, timeoutMsOf(record));
   return { sequence: succeed(sequence, 'HL_IOCTL_CS') };
+}
+
+function addBytes(sum: number, job: Job): number {
+  if (job.kind === 'dma') return sum + job.bytes;
+  return job.tensors.reduce((bytes, tensor) => bytes + tensor.bytes, sum);
 }
 
 /** `undefined`: the device's own. */

@@ -1,13 +1,18 @@
 /** One simulated Gaudi: its memory, its kernels and its driver. */
 import { assert } from '../../common/assert.ts';
+import type { Errno } from '../../common/errno.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
+import type { DmaBuf } from '../dmabuf/dma-buf.ts';
 import type { DmaBufList } from '../dmabuf/export.ts';
+import type { OperatingSystem, SharedMemory } from '../os/operating-system.ts';
 import type { DeviceNodes } from '../process/descriptor-calls.ts';
 import type { DeviceEvent } from './description.ts';
 import { DeviceExports } from './device-exports.ts';
 import type { ProcessKiller } from './device-state.ts';
 import { type DeviceUsage, Driver } from './driver.ts';
-import { Hbm } from './hbm.ts';
+import { apertureBytesBeside, Hbm } from './hbm.ts';
+import type { ImportedRange } from './import-aperture.ts';
+import { importedDmaBuf } from './imported-dma-buf.ts';
 import { loadKernels } from './kernels/kernels.ts';
 import { DEVICE_LIMITS, type DeviceLimits } from './limits.ts';
 import { OWNERSHIP, OWNERSHIP_DEFAULT, type OwnershipPolicy } from './ownership.ts';
@@ -19,7 +24,12 @@ export interface GaudiDeviceInit {
   /** A multiple of 64 KiB. */
   readonly hbmBytes: number;
   readonly scheduler: Scheduler;
-  /** Room for other devices' dma-bufs in this device's memory; 0 by default. */
+  /** With it, memory can be shared with devices of other processes. */
+  readonly os?: OperatingSystem | undefined;
+  /**
+   * Room for memory of other processes' devices. By default `apertureBytesBeside` the HBM with `os`, none
+   * without.
+   */
   readonly apertureBytes?: number;
   /** Which form of the driver; `gaudi2` by default. HCCL needs that one. */
   readonly asic?: Asic;
@@ -45,6 +55,18 @@ export interface GaudiDevice {
   readonly driver: Driver;
   /** For status and for tests that all is given back. */
   usage(): DeviceUsage;
+  /**
+   * Maps a file of another process's device into the import aperture and says where; see
+   * `ImportAperture.importShared`. EOPNOTSUPP: no operating system.
+   */
+  importShared(file: SharedMemory): ImportedRange | Errno;
+  /** Ends an import that `importShared` made. */
+  dropImport(offset: number): void;
+  /**
+   * The same as a dma-buf with one reference, the caller's, for the DMA engine and kernels of the device to
+   * import, and for NICs. Its release ends the import.
+   */
+  importDmaBuf(file: SharedMemory): DmaBuf | Errno;
 }
 
 /** Throws `HLSIM_CONFIG` for impossible sizes, `HLSIM_PROGRAM_UNREADABLE` if kernels are not built. */
@@ -52,7 +74,9 @@ export function createDevice(init: GaudiDeviceInit): GaudiDevice {
   const { index, scheduler, ownership = OWNERSHIP_DEFAULT } = init;
   const isIndex = Number.isInteger(index) && index >= 0 && index < DEVICES_PER_HOST_MAX;
   assert(isIndex, `Expected a device index below ${DEVICES_PER_HOST_MAX} but found ${index}`);
-  const hbm = new Hbm(init.hbmBytes, init.apertureBytes ?? 0);
+  const { os, hbmBytes } = init;
+  const { apertureBytes = os === undefined ? 0 : apertureBytesBeside(hbmBytes) } = init;
+  const hbm = new Hbm(hbmBytes, apertureBytes, os);
   const driver = new Driver({
     hardware: {
       index,
@@ -72,7 +96,15 @@ export function createDevice(init: GaudiDeviceInit): GaudiDevice {
     log: init.log,
   });
   driver.start();
-  return { index, hbm, driver, usage: () => driver.usage() };
+  return {
+    index,
+    hbm,
+    driver,
+    usage: () => driver.usage(),
+    importShared: (file) => hbm.importShared(file),
+    dropImport: (offset) => hbm.dropImport(offset),
+    importDmaBuf: (file) => importedDmaBuf({ hbm, index }, file, init.dmaBufs),
+  };
 }
 
 /** Makes the device's two nodes: /dev/accel/accelN and /dev/accel/accel_controlDN. */

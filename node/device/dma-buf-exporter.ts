@@ -6,12 +6,18 @@
 import type { Errno } from '../../common/errno.ts';
 import { roundUp } from '../../common/math.ts';
 import { dma_buf_attach_revocable } from '../dmabuf/attachment.ts';
-import type { DmaBufAttachment, DmaBufOperations, DmaSegment } from '../dmabuf/dma-buf.ts';
+import type {
+  DmaBufAttachment,
+  DmaBufOperations,
+  DmaSegment,
+  SharedFile,
+} from '../dmabuf/dma-buf.ts';
 import { dma_buf_export, dma_buf_fd, dma_buf_put } from '../dmabuf/export.ts';
 import type { OpenFile } from '../process/file.ts';
 import type { SimProcess } from '../process/sim-process.ts';
 import type { Context } from './context.ts';
 import { MEMORY_ERRORS } from './errno-tables.ts';
+import type { DeviceHardware } from './hardware.ts';
 import { DRAM_PAGE_BYTES, MEMORY_PAGES_MAX } from './hbm.ts';
 import { type DramMapping, PAGE_SIZE } from './mmu.ts';
 
@@ -109,12 +115,14 @@ function exportOperations(
   memory: ExportedMemory,
   released: () => void,
 ): DmaBufOperations {
+  const { hardware } = context;
   const common = {
     exporter: 'habanalabs',
-    map: (attachment: DmaBufAttachment) => segmentsOf(context, memory, attachment),
+    map: (attachment: DmaBufAttachment) => segmentsOf(hardware, memory, attachment),
     release: released,
+    ...(hardware.hbm.canShare && sharing(context, memory)),
   };
-  if (context.hardware.ownership.importers === 'any') return common;
+  if (hardware.ownership.importers === 'any') return common;
   return {
     ...common,
     attach: (attachment) =>
@@ -124,15 +132,39 @@ function exportOperations(
   };
 }
 
-/** EPERM: the importer has no peer-to-peer path; EINVAL: it takes no segment of a whole page. */
-function segmentsOf(
+/**
+ * Memory for other processes, as `SharedRanges.share`. The end of the context ends it as well (`Hbm.free`),
+ * and what a dma-buf still reaches after that is not this user's to give away (ENODEV).
+ */
+function sharing(
   context: Context,
-  { offset, bytes: size }: ExportedMemory,
+  { offset, bytes }: ExportedMemory,
+): Pick<Required<DmaBufOperations>, 'share' | 'unshare'> {
+  const { hbm } = context.hardware;
+  let file: SharedFile | undefined;
+  return {
+    share() {
+      if (context.isDestroyed) return 'ENODEV';
+      if (file !== undefined) return file;
+      const shared = hbm.share(offset, bytes);
+      if (typeof shared !== 'string') file = shared;
+      return shared;
+    },
+    unshare() {
+      if (file !== undefined) hbm.unshare(file);
+      file = undefined;
+    },
+  };
+}
+
+/** EPERM: the importer has no peer-to-peer path; EINVAL: it takes no segment of a whole page. */
+export function segmentsOf(
+  { hbm, index }: Pick<DeviceHardware, 'hbm' | 'index'>,
+  { offset, bytes: size }: Pick<ExportedMemory, 'offset' | 'bytes'>,
   { peer2peer, importer }: DmaBufAttachment,
 ): readonly DmaSegment[] | Errno {
   if (!peer2peer) return MEMORY_ERRORS.mapPeerToPeer.errno;
   if (importer.maxSegmentBytes < PAGE_SIZE) return MEMORY_ERRORS.mapSegment.errno;
-  const { hbm, index } = context.hardware;
   const longest = importer.maxSegmentBytes - (importer.maxSegmentBytes % PAGE_SIZE);
   const bar = DRAM_BAR_BASE + index * DRAM_BAR_STRIDE;
   const segments: DmaSegment[] = [];

@@ -33,6 +33,9 @@ export const JOBS_PER_CS_MAX = 512;
 /** HL_MAX_PENDING_CS: submissions in flight; one more fails with EAGAIN. */
 export const CS_IN_FLIGHT_MAX = 64;
 
+/** Bytes of all tensors and copies of a submission that runs inside its call. */
+export const NOW_BYTES_MAX = 2 * 1024 * 1024;
+
 /** HL_WAIT_MULTI_CS_LIST_MAX_LEN: submissions of one wait. */
 export const MULTI_CS_MAX = 32;
 /** Longest time that a submission can ask for, in seconds. */

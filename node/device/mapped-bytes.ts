@@ -2,12 +2,12 @@
 import type { Errno } from '../../common/errno.ts';
 import type { SgTable } from '../dmabuf/dma-buf.ts';
 import type { Hbm } from './hbm.ts';
-import type { MappedRange } from './mmu.ts';
+import { isLive, type MappedRange } from './mmu.ts';
 
-/** The range's bytes, in order. EIO if its mapping went away since it was translated. */
+/** The range's bytes, in order. EIO if its memory was taken away since it was translated. */
 export function mappedBytes(hbm: Hbm, range: MappedRange): readonly Uint8Array[] | Errno {
   const { mapping, offset, bytes } = range;
-  if (mapping.state !== 'mapped') return 'EIO';
+  if (!isLive(range)) return 'EIO';
   switch (mapping.kind) {
     case 'dram':
       return [hbm.view(mapping.offset + offset, bytes)];
@@ -18,13 +18,8 @@ export function mappedBytes(hbm: Hbm, range: MappedRange): readonly Uint8Array[]
   }
 }
 
-/** The part [offset, offset + bytes) of a dma-buf; EIO if its exporter took it back. */
-function segmentBytes(
-  table: SgTable,
-  offset: number,
-  bytes: number,
-): readonly Uint8Array[] | Errno {
-  if (table.state !== 'mapped') return 'EIO';
+/** The part [offset, offset + bytes) of a dma-buf. */
+function segmentBytes(table: SgTable, offset: number, bytes: number): readonly Uint8Array[] {
   const pieces: Uint8Array[] = [];
   let start = 0;
   for (const segment of table.segments) {

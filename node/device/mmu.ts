@@ -47,6 +47,11 @@ export interface ImportMapping extends MappingBase {
   readonly kind: 'import';
   readonly attachment: DmaBufAttachment;
   readonly table: SgTable;
+  /**
+   * Offset in the device's own memory, where kernels reach it: of what is mapped into the import aperture.
+   * `undefined`: it is in another device's memory.
+   */
+  readonly deviceOffset: number | undefined;
 }
 
 export type Mapping = DramMapping | HostMapping | ImportMapping;
@@ -57,6 +62,24 @@ export interface MappedRange {
   /** Bytes from the mapping's start. */
   readonly offset: number;
   readonly bytes: number;
+}
+
+/** Where a mapping lies in the device's own memory, which is all that its kernels reach. */
+export function deviceOffsetOf(mapping: Mapping): number | undefined {
+  switch (mapping.kind) {
+    case 'dram':
+      return mapping.offset;
+    case 'host':
+      return undefined;
+    case 'import':
+      return mapping.deviceOffset;
+  }
+}
+
+/** The range's memory has not been taken away since it was translated. */
+export function isLive({ mapping }: MappedRange): boolean {
+  if (mapping.state !== 'mapped') return false;
+  return mapping.kind !== 'import' || mapping.table.state === 'mapped';
 }
 
 export interface AddressHint {
@@ -79,11 +102,17 @@ export class Mmu {
   /** Start of the block of virtual addresses of each mapping. */
   readonly #blocks = new Map<Mapping, number>();
   readonly #mappingsMax: number;
+  readonly #ownMemory: ArrayBufferLike | undefined;
 
-  /** At most `mappingsMax` mappings; one more is ENOMEM. */
-  constructor(physical?: DramMapping, mappingsMax: number = DEVICE_LIMITS.mappingsMax) {
+  /** At most `mappingsMax` mappings; one more is ENOMEM. `ownMemory`: what the device's kernels reach. */
+  constructor(
+    physical?: DramMapping,
+    mappingsMax: number = DEVICE_LIMITS.mappingsMax,
+    ownMemory?: ArrayBufferLike,
+  ) {
     this.physical = physical;
     this.#mappingsMax = mappingsMax;
+    this.#ownMemory = ownMemory;
   }
 
   /** What users made; not the physical one. */
@@ -112,11 +141,12 @@ export class Mmu {
   }
 
   mapImport(attachment: DmaBufAttachment, table: SgTable, bytes: number): ImportMapping | Errno {
+    const deviceOffset = offsetIn(this.#ownMemory, table);
     const block = this.#allocateHost(bytes);
     if (typeof block !== 'number') return block;
     const state = 'mapped' as const;
     return this.#add(
-      { kind: 'import', attachment, table, virtualAddress: block, bytes, state },
+      { kind: 'import', attachment, table, deviceOffset, virtualAddress: block, bytes, state },
       block,
     );
   }
@@ -194,4 +224,11 @@ export class Mmu {
 
 function contains({ virtualAddress, bytes }: Mapping, address: number): boolean {
   return address >= virtualAddress && address < virtualAddress + bytes;
+}
+
+/** Where in `memory` a dma-buf lies, in one piece; `undefined` if it does not. */
+function offsetIn(memory: ArrayBufferLike | undefined, { segments }: SgTable): number | undefined {
+  const [segment] = segments;
+  if (segments.length !== 1 || segment?.bytes.buffer !== memory) return undefined;
+  return segment?.bytes.byteOffset;
 }

@@ -15,7 +15,7 @@ import {
 import type { KernelSet } from './kernels/kernels.ts';
 import { KERNELS } from './kernels/table.ts';
 import { copyBytes, mappedBytes } from './mapped-bytes.ts';
-import type { MappedRange, Mmu } from './mmu.ts';
+import { deviceOffsetOf, isLive, type MappedRange, type Mmu } from './mmu.ts';
 
 /** Where a job's addresses lead and what carries it out. */
 export interface JobMemory {
@@ -26,7 +26,7 @@ export interface JobMemory {
 
 export interface PreparedJob {
   readonly ranges: readonly MappedRange[];
-  /** EIO, and nothing is done, if a range's mapping went away. */
+  /** EIO, and nothing is done, if a range's memory was taken away. */
   run(): Errno | undefined;
 }
 
@@ -82,14 +82,14 @@ function prepareKernel({ mmu, kernels }: JobMemory, job: KernelJob): PreparedJob
   return {
     ranges,
     run() {
-      if (ranges.some(({ mapping }) => mapping.state !== 'mapped')) return 'EIO';
+      if (!ranges.every(isLive)) return 'EIO';
       kernels[job.kernel](...kernelArguments);
       return undefined;
     },
   };
 }
 
-/** EFAULT for an address outside device memory: a kernel sees its own device alone. */
+/** EFAULT for an address outside device memory: a kernel sees its own device, and what is imported, alone. */
 function bindTensor(
   mmu: Mmu,
   tensor: Tensor | undefined,
@@ -99,8 +99,9 @@ function bindTensor(
   if (tensor === undefined || tensor.bytes % elementBytes !== 0) return 'EINVAL';
   const range = mmu.translate(tensor.address, tensor.bytes);
   if (typeof range === 'string') return range;
-  if (range.mapping.kind !== 'dram') return 'EFAULT';
-  const offset = range.mapping.offset + range.offset;
+  const start = deviceOffsetOf(range.mapping);
+  if (start === undefined) return 'EFAULT';
+  const offset = start + range.offset;
   if (offset % elementBytes !== 0) return 'EINVAL';
   return { ...kernelTensor, range, offset, bytes: tensor.bytes };
 }

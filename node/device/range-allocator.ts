@@ -55,13 +55,14 @@ export class RangeAllocator {
     return start;
   }
 
-  /** Frees the allocation that starts at `start`. */
-  free(start: number): void {
+  /** Frees the allocation that starts at `start`, and tells its size. */
+  free(start: number): number {
     const bytes = this.#allocated.get(start);
     assert(bytes !== undefined, `Expected an allocation at ${start}`);
     this.#allocated.delete(start);
     this.#allocatedBytes -= bytes;
     this.#release({ start, end: start + bytes });
+    return bytes;
   }
 
   /** The free ranges, lowest first. */

@@ -191,6 +191,8 @@ export interface CsArgument {
   readonly jobs: readonly Job[];
   /** HL_CS_FLAGS_CUSTOM_TIMEOUT: how long it may run before the device counts as stuck. */
   readonly timeoutSeconds?: number;
+  /** Runs inside the call, which answers with its status: jobs of at most `NOW_BYTES_MAX` bytes in all. */
+  readonly now?: boolean;
 }
 
 export interface WaitCsArgument {

@@ -29,6 +29,12 @@ export interface SgTable {
   readonly state: 'mapped' | 'invalidated' | 'unmapped';
 }
 
+/** Memory as a file of the operating system. The descriptor stays its exporter's, who closes it. */
+export interface SharedFile {
+  readonly fd: number;
+  readonly bytes: number;
+}
+
 /** The exporter's side (`struct dma_buf_ops`). */
 export interface DmaBufOperations {
   /** Name shown in fdinfo. */
@@ -47,6 +53,14 @@ export interface DmaBufOperations {
   map(attachment: DmaBufAttachment, direction: DmaDirection): readonly DmaSegment[] | Errno;
   /** Under the reservation lock. */
   unmap?(attachment: DmaBufAttachment): void;
+  /**
+   * hlsim's own: the memory as a file that other processes of the machine can map; the same one until
+   * `unshare`, which ends their access and keeps the content. Both or neither. Without the reservation lock
+   * or under it.
+   */
+  share?(): SharedFile | Errno;
+  /** Nothing if it is not shared. */
+  unshare?(): void;
   /** A processor is about to touch the memory, or is done. Without the reservation lock. */
   beginCpuAccess?(direction: DmaDirection): Errno | undefined;
   endCpuAccess?(direction: DmaDirection): Errno | undefined;

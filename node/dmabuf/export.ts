@@ -94,6 +94,7 @@ export class ExportedDmaBuf implements DmaBuf, FileOperations {
     assert(this.attachments.size === 0, 'Expected no attachment when a dma-buf is released');
     this.state = 'released';
     this.#list?.remove(this);
+    this.operations.unshare?.();
     this.operations.release();
   }
 }
@@ -107,6 +108,8 @@ export function dma_buf_export(
   assert(Number.isSafeInteger(size) && size > 0, `Expected a size above 0 but found ${size}`);
   const paired = (operations.pin === undefined) === (operations.unpin === undefined);
   assert(paired, 'Expected an exporter to have both pin and unpin, or neither');
+  const sharing = (operations.share === undefined) === (operations.unshare === undefined);
+  assert(sharing, 'Expected an exporter to have both share and unshare, or neither');
   return new ExportedDmaBuf(operations, size, list);
 }
 

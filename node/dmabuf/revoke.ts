@@ -171,6 +171,8 @@ function waitForUnmaps(own: ExportedDmaBuf, options: RevokeOptions): Promise<Err
 function end(own: ExportedDmaBuf, result: Errno | undefined): Errno | undefined {
   const { revocation } = own;
   assert(revocation !== undefined, 'Expected a revocation under way');
+  // Now, after the importers: their work under way belongs to the content that is kept.
+  own.operations.unshare?.();
   own.state = REVOKED[revocation.mode];
   revocation.ended.resolve(result);
   return result;

@@ -47,7 +47,7 @@ export const MESSAGE_HEADER_BYTES = 24;
 /** Bytes of the body of an RTS. */
 export const RTS_BODY_BYTES = 16;
 /** Message bytes of one SEND. */
-export const SEGMENT_BYTES = 4096;
+export const SEGMENT_BYTES = 8192;
 /** Longest message that is sent at once; longer ones wait until their receive is there. */
 export const EAGER_BYTES = 16_384;
 

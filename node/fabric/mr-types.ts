@@ -42,3 +42,9 @@ export type FiMrFlag =
   | 'FI_HMEM_DEVICE_ONLY'
   | 'FI_HMEM_HOST_ALLOC'
   | 'FI_RMA_EVENT';
+
+/** Memory of a region as a file of the operating system. The descriptor stays the region's. */
+export interface FiSharedMemory {
+  readonly fd: number;
+  readonly bytes: number;
+}

@@ -11,7 +11,7 @@ import {
 import type { FiDomain } from './domain.ts';
 import { FI_ERRNO_OF_ERRNO } from './error-map.ts';
 import type { FiAccess, Fid, FiErrno, FiMr } from './fabric.ts';
-import type { FiMrAttr, FiMrFlag } from './mr-types.ts';
+import type { FiMrAttr, FiMrFlag, FiSharedMemory } from './mr-types.ts';
 
 /** Largest key that there is. */
 const KEY_MAX = 0xffff_ffffn;
@@ -116,6 +116,19 @@ export function fi_mr_reg(
 /** fi_mr_key(3) */
 export function fi_mr_key(mr: FiMr): bigint {
   return mr.key;
+}
+
+/**
+ * hlsim's own: the region's memory as a file that other processes of the machine can map, as
+ * `IbvMr.shared`. FI_EOPNOTSUPP: host memory, or no operating system; FI_EIO: revoked or closed; FI_EACCES;
+ * FI_EINVAL; FI_EBUSY; FI_ENOMEM. `takenBack` is called when the exporter takes the memory back, before it
+ * is gone.
+ */
+export function fi_mr_shared(mr: FiMr, takenBack?: () => void): FiSharedMemory | FiErrno {
+  const verbs = verbsOf(mr);
+  const shared = verbs.shared();
+  if (!isErrno(shared) && takenBack !== undefined) verbs.whenTakenBack(takenBack);
+  return isErrno(shared) ? FI_ERRNO_OF_ERRNO[shared] : shared;
 }
 
 /** The region of verbs behind a region of this folder. */

@@ -42,6 +42,8 @@ export interface OutgoingMessage {
   readonly data: number | undefined;
   readonly buffer: FiBuffer;
   readonly level: CompletionLevel;
+  /** Nobody waits for its end: the peer may take its time to acknowledge it. */
+  readonly isInjected?: boolean;
   /** Called once. */
   readonly ended: (outcome: Outcome) => void;
 }
@@ -131,7 +133,8 @@ export class OutgoingMessages {
       const kind = index === 0 ? 'EAGER' : 'SEGMENT';
       const slot = this.#writeHeader({ kind, message, length, wantsAck });
       slots.push(slot);
-      requests.push(this.#segment(slot, message.buffer, index * SEGMENT_BYTES, length));
+      const request = this.#segment(slot, message.buffer, index * SEGMENT_BYTES, length);
+      requests.push(message.isInjected === true ? { ...request, ack_later: true } : request);
     }
     const isDoneAtOnce = level === 'inject' && message.buffer.kind === 'host';
     const sequence = this.#sequence;

@@ -65,6 +65,7 @@ export function inject(
       data: data === undefined ? undefined : data >>> 0,
       buffer: { kind: 'host', bytes },
       level: 'transmit',
+      isInjected: true,
       ended: (outcome) => endpoint.complete({ ...fields, context: undefined }, outcome),
     },
     { dest, flags: [] },

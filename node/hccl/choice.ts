@@ -49,6 +49,15 @@ export function chooseFor(request: PlacedRequest, { settings, own }: ChoiceSourc
   return { ...choice, sliceBytes: sliceBytesOf(nranks, choice.sliceBytes) };
 }
 
+/** Whether the job or the program says how a collective is carried out, and not the built-in table alone. */
+export function isChosen(collective: CollectiveName, { settings, own }: ChoiceSources): boolean {
+  if (settings.tuning !== undefined || settings.channels !== undefined) return true;
+  if (own?.channels !== undefined || own?.chunks !== undefined) return true;
+  const named = [settings.algorithm, own?.algorithm];
+  const known = algorithmsFor(collective);
+  return named.some((name) => name !== undefined && known.includes(baseName(name)));
+}
+
 /** Throws hcclInvalidArgument for what somebody chose although it cannot be done: nothing has started yet. */
 function expectFitting(
   { algorithm, channels, chunks }: Choice,

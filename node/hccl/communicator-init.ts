@@ -7,12 +7,14 @@ import type { FiEndpoint } from '../fabric/endpoint.ts';
 import type { FiAddr } from '../fabric/fabric.ts';
 import type { DeviceSession } from './device-session.ts';
 import type { EngineObserver } from './events.ts';
-import type { FlushPlace, PeerSlots } from './exchange.ts';
+import type { FlushPlace, PeerSlots } from './exchange-init.ts';
 import type { CommKey, JobServices } from './job-services.ts';
 import type { SlotPool } from './memory-map.ts';
 import type { LocalBuffer } from './operation.ts';
 import type { OperationCall } from './operation-call.ts';
 import type { Plan } from './plan.ts';
+import type { ProviderChoice } from './settings.ts';
+import type { SharedMachine } from './shared/shared-machine.ts';
 
 export interface CommunicatorInit {
   readonly key: CommKey;
@@ -22,6 +24,11 @@ export interface CommunicatorInit {
   readonly scheduler: Scheduler;
   readonly services: JobServices;
   readonly observe: EngineObserver | undefined;
+  /** Absent: ranks of one machine share no memory. */
+  readonly machine: SharedMachine | undefined;
+  readonly provider: ProviderChoice;
+  /** Of this machine; absent: the event loop is never kept awake. */
+  readonly cores: number | undefined;
 }
 
 /** A communicator's own libfabric objects, which close with it. */

@@ -9,24 +9,24 @@
  * byte of a caller's buffer is written any more. Only then is the error reported. A fault found here
  * is told to the coordinator, and the coordinator's word, which all ranks get, is what they report.
  */
-
 import type { Rank } from '../../collectives/schedule.ts';
-import { assert } from '../../common/assert.ts';
+import { assert, defined } from '../../common/assert.ts';
 import { type Deferred, deferred } from '../../common/deferred.ts';
 import { delay } from '../../common/scheduler.ts';
 import { fi_close } from '../fabric/close.ts';
 import { type FiCq, fi_cq_read, fi_cq_readerr } from '../fabric/cq.ts';
 import { fi_ep_counters } from '../fabric/endpoint.ts';
 import type { FiCompletion, FiErrno } from '../fabric/fabric.ts';
+import { countersOf } from './communicator-counters.ts';
 import type {
   CommunicatorInit,
   CommunicatorPort,
   CommunicatorWiring,
   OperationRequest,
 } from './communicator-init.ts';
+import { EventLoopPolling } from './event-loop-polling.ts';
 import { Exchange } from './exchange.ts';
 import { fabricFailure, type HcclFailure, hcclError } from './failure.ts';
-import { FLUSH_READ_BYTES } from './flush.ts';
 import type { HcclAsyncError, HcclCommCounters } from './hccl.ts';
 import type { LostHost } from './job-services.ts';
 import type { Message } from './message.ts';
@@ -36,15 +36,13 @@ import { Operation } from './operation.ts';
 import { apiName } from './operation-call.ts';
 import type { PointToPoint } from './point-to-point.ts';
 import { atStart, ranksText } from './rank-text.ts';
+import { SharedPath } from './shared/shared-path.ts';
+import { COLLECTIVE_TIMEOUT_MS, GOODBYE_MS } from './timeouts.ts';
 
 /** How long a rank waits for all peers' hello after the rendezvous. */
 export const HELLO_TIMEOUT_MS = 10_000;
-/** How long one collective may take before it is declared stuck (HCL's operation timeout). */
-export const COLLECTIVE_TIMEOUT_MS = 120_000;
 /** How long a fault found here waits for the coordinator's word on who is to blame. */
 export const VERDICT_MS = 1_000;
-/** How long a leaving rank waits until its peers have its goodbye. */
-export const GOODBYE_MS = 500;
 /** What calls are answered until it is connected (NCCL's ncclInProgress). */
 const STILL_CONNECTING: HcclFailure = {
   result: 'hcclTryAgain',
@@ -65,6 +63,9 @@ export class Communicator {
   readonly #verdict: Deferred<HcclFailure> = deferred();
   readonly #broken: Deferred<HcclFailure> = deferred();
   readonly #unwatch: () => void;
+  /** The memory that the ranks share. */
+  readonly shared: SharedPath;
+  readonly #polling: EventLoopPolling | undefined;
   #sequence = 0;
   #completed = 0;
   #current: Operation | undefined;
@@ -78,6 +79,16 @@ export class Communicator {
       rank: init.rank,
       uniqueId: init.key.uniqueId,
       observe: init.observe,
+    });
+    if (init.nranks <= (init.cores ?? 0)) this.#polling = new EventLoopPolling(init.scheduler);
+    this.shared = new SharedPath({
+      ...init,
+      nodeIdOf: (rank) => defined(this.#nodeIds?.get(rank), 'the host of a rank'),
+      send: (peer, message) => {
+        // A peer that has left unmaps everything by itself.
+        if (this.#exchange?.presentPeers.includes(peer)) this.#exchange.control.send(peer, message);
+      },
+      fail: (failure) => this.#fail(failure, 'local'),
     });
     this.#unwatch = init.services.watchCommunicator(init.key, {
       failed: (failure) => this.#judged(failure),
@@ -98,18 +109,13 @@ export class Communicator {
   }
 
   counters(): HcclCommCounters {
-    const traffic = this.#port && fi_ep_counters(this.#port.endpoint);
-    const { flushes = 0, postsTurnedAway = 0 } = this.#exchange ?? {};
-    const { eagerBytes = { sent: 0, received: 0 }, turnedAway = 0 } = this.#messages ?? {};
-    const flushed = flushes * FLUSH_READ_BYTES;
-    return {
-      payloadBytesSent: (traffic?.rmaBytesSent ?? 0) - flushed + eagerBytes.sent,
-      payloadBytesReceived: (traffic?.rmaBytesReceived ?? 0) - flushed + eagerBytes.received,
-      controlBytesSent: (traffic?.messageBytesSent ?? 0) - eagerBytes.sent,
+    return countersOf({
+      traffic: this.#port && fi_ep_counters(this.#port.endpoint),
+      exchange: this.#exchange,
+      messages: this.#messages,
+      shared: this.shared.traffic,
       collectives: this.#completed,
-      postsTurnedAway: postsTurnedAway + turnedAway,
-      flushes,
-    };
+    });
   }
 
   /** Takes its endpoint, queue and address vector: from here on they close with it. */
@@ -134,6 +140,9 @@ export class Communicator {
       observer: this.#observer,
       ...port,
       ...wiring,
+      path: this.shared.best,
+      shared: (peer, message) => this.shared.heard(peer, message),
+      departed: (peer, progress) => this.shared.departed(peer, progress),
       connected: () => this.#connected.resolve(),
       fail: (failure) => this.#fail(failure, 'local'),
     });
@@ -154,7 +163,7 @@ export class Communicator {
       this.#fail({ result: 'hcclPortDown', message }, 'local');
     });
     exchange.start();
-    await this.#connected.promise.finally(stopTimer);
+    await this.#connected.promise.then(() => this.shared.agree()).finally(stopTimer);
     this.throwIfFailed();
     if (this.#state === 'connecting') this.#state = 'operational';
   }
@@ -170,12 +179,14 @@ export class Communicator {
       this.#stuck(operation),
     );
     this.#observer.begin(operation);
+    this.#polling?.begin();
     try {
       if (this.#state === 'operational') exchange.open(operation);
       await operation.outcome;
       this.#completed = operation.sequence;
     } finally {
       stopTimer();
+      this.#polling?.end();
       exchange.ended(operation);
       this.#current = undefined;
       this.#observer.end(operation, this.#failure?.result ?? 'hcclSuccess');
@@ -261,13 +272,10 @@ export class Communicator {
     const exchange = this.#exchange;
     if (this.#state === 'operational' && exchange !== undefined) {
       this.#current?.abort();
-      for (const peer of exchange.presentPeers) {
-        exchange.control.send(peer, { kind: 'BYE', lastSequence: this.#completed });
-      }
-      const { scheduler } = this.init;
-      const deadline = scheduler.clock.now() + GOODBYE_MS;
-      while (this.#mustWait(exchange) && scheduler.clock.now() < deadline)
-        await delay(scheduler, 1);
+      // As long as a peer may take for the operations that this rank has been through.
+      await this.#waitWhile(() => !this.shared.isRead, COLLECTIVE_TIMEOUT_MS);
+      exchange.leave(this.#completed, this.shared.progress);
+      await this.#waitWhile(() => !exchange.control.idle, GOODBYE_MS);
     }
     this.abort({ result: 'hcclInvalidUsage', message: why });
   }
@@ -290,11 +298,14 @@ export class Communicator {
     this.#state = 'closed';
     this.#unwatch();
     // As in `#failed`.
-    void this.init.session.idle().then(() => this.#rejectAll(reason));
+    void this.#idle().then(() => this.#rejectAll(reason));
   }
 
-  #mustWait(exchange: Exchange): boolean {
-    return this.#state === 'operational' && !exchange.control.idle;
+  async #waitWhile(holds: () => boolean, timeoutMs: number): Promise<void> {
+    const { scheduler } = this.init;
+    const deadline = scheduler.clock.now() + timeoutMs;
+    while (this.#state === 'operational' && holds() && scheduler.clock.now() < deadline)
+      await delay(scheduler, 1);
   }
 
   #stuck(operation: Operation): void {
@@ -344,12 +355,18 @@ export class Communicator {
     const full = known ? message : `${message} during ${during} on rank ${rank}`;
     const failed = { result, message: full };
     // Kernels that are under way may still write; nobody hears of the failure before they are done.
-    void this.init.session.idle().then(() => {
+    void this.#idle().then(() => {
       if (this.#state !== 'failing') return;
       this.#state = 'failed';
       this.#failure = failed;
       this.#rejectAll(failed);
     });
+  }
+
+  /** No kernel of ours runs any more, on whatever thread. */
+  #idle(): Promise<void> {
+    const kernels = this.init.session.idle();
+    return this.shared.isBusy ? kernels.then(() => this.shared.idle()) : kernels;
   }
 
   #rejectAll(failure: HcclFailure): void {
@@ -364,6 +381,7 @@ export class Communicator {
   #stop(): void {
     this.#exchange?.close();
     this.#messages?.close();
+    this.shared.stop();
     this.#current?.abort();
     this.#closePort();
   }

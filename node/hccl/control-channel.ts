@@ -7,7 +7,7 @@ import type { Rank } from '../../collectives/schedule.ts';
 import { assert } from '../../common/assert.ts';
 import type { FiEndpoint } from '../fabric/endpoint.ts';
 import { type FiAddr, type FiErrno, isFiErrno } from '../fabric/fabric.ts';
-import { fi_trecv, fi_tsend } from '../fabric/tagged.ts';
+import { fi_tinject, fi_trecv, fi_tsend } from '../fabric/tagged.ts';
 import {
   CONTROL_BYTES_MAX,
   CONTROL_SOURCE_ANY,
@@ -16,9 +16,13 @@ import {
   readControl,
   writeControl,
 } from './control-message.ts';
+import { WINDOWS_MAX } from './shared/control-page.ts';
 
-/** Messages that may wait for one peer: a hello, a header per operation under way, a bye. */
-const QUEUED_MAX = 8;
+/**
+ * Messages that may wait for one peer: a hello, a header per operation under way, a bye; and of every
+ * window that is shared with it an offer, an answer and a withdrawal.
+ */
+const QUEUED_MAX = 8 + 3 * WINDOWS_MAX;
 /** Receives posted per peer. */
 const RECEIVES_PER_PEER = 4;
 
@@ -29,6 +33,8 @@ export class ControlContext {
   readonly view = new DataView(this.buffer.buffer);
   /** Of a message to send. */
   length = 0;
+  /** Somebody waits for its acknowledgement. */
+  isAwaited = false;
 
   constructor(kind: 'send' | 'recv') {
     this.kind = kind;
@@ -116,16 +122,20 @@ export class ControlChannel {
     this.#spare.push(context);
   }
 
-  /** A control receive has completed: its message (`undefined`: not one), and a new receive is posted. */
-  received(context: ControlContext, length: number): ControlMessage | undefined {
-    const message = readControl(context.view, length);
+  /** A control receive has completed: its message, in the buffer; `undefined`: it is none. */
+  read(context: ControlContext, length: number): ControlMessage | undefined {
+    return readControl(context.view, length);
+  }
+
+  /** Posts a receive that has been read again. */
+  expect(context: ControlContext): void {
     this.#post(context);
-    return message;
   }
 
   #written(message: ControlMessage): ControlContext {
     const context = this.#spare.pop() ?? new ControlContext('send');
     context.length = writeControl(message, context.view);
+    context.isAwaited = message.kind === 'BYE' || message.kind === 'HELLO';
     return context;
   }
 
@@ -145,9 +155,7 @@ export class ControlChannel {
     for (let context = queue[0]; context !== undefined; context = queue[0]) {
       const address = this.#init.addresses.get(peer);
       assert(address !== undefined, 'Expected a peer to have an address');
-      const bytes = context.buffer.subarray(0, context.length);
-      const source = { kind: 'host', bytes } as const;
-      const error = fi_tsend(this.#init.endpoint, source, address, CONTROL_TAG, context);
+      const error = this.#hand(context, address);
       if (error === 'FI_EAGAIN') {
         this.#turnedAway++;
         return;
@@ -157,7 +165,15 @@ export class ControlChannel {
         this.#init.failed(peer, error);
         return;
       }
-      this.#unacknowledged++;
+      if (context.isAwaited) this.#unacknowledged++;
+      else this.#spare.push(context);
     }
+  }
+
+  #hand(context: ControlContext, address: FiAddr): FiErrno | undefined {
+    const { endpoint } = this.#init;
+    const bytes = context.buffer.subarray(0, context.length);
+    if (!context.isAwaited) return fi_tinject(endpoint, bytes, address, CONTROL_TAG);
+    return fi_tsend(endpoint, { kind: 'host', bytes }, address, CONTROL_TAG, context);
   }
 }

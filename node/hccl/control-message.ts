@@ -6,16 +6,20 @@
  * HEADER         a rank has started an operation: what it is, where its buffers are, what it grants
  * CREDIT         a rank grants more: places of the operation, and receive slots
  * BYE            a rank leaves the communicator after its last operation
+ * WINDOW         a rank offers memory that the peer may map, if both are on one machine
+ * WINDOW_ANSWER  it is mapped, or it is not
+ * WITHDRAW       the memory is going away
+ * PATH           whether a rank has mapped every peer's mailbox, so that collectives may use shared memory
  */
 
 import { FI_ADDR_UNSPEC } from '../fabric/fabric.ts';
-import { type Header, readHeader, writeHeader } from './operation-header.ts';
+import { HEADER_BYTES_MAX, type Header, readHeader, writeHeader } from './operation-header.ts';
 
 /** Tag of every message here. */
 export const CONTROL_TAG = 1n;
 export const CONTROL_SOURCE_ANY = FI_ADDR_UNSPEC;
 /** Longest control message. */
-export const CONTROL_BYTES_MAX = 512;
+export const CONTROL_BYTES_MAX = HEADER_BYTES_MAX;
 
 export interface Credit {
   readonly kind: 'CREDIT';
@@ -27,23 +31,68 @@ export interface Credit {
   readonly slotsReleased: number;
 }
 
+/** How the bytes of collectives travel: over links, or through memory that ranks share. */
+export type DataPath = 'ws' | 'p2p';
+
+/** What ranks tell each other about memory that they share. */
+export type SharedMessage =
+  | {
+      readonly kind: 'WINDOW';
+      readonly use: 'mailbox' | 'buffer';
+      /** The sender's number for it, from 1. */
+      readonly id: number;
+      readonly bytes: number;
+    }
+  | { readonly kind: 'WINDOW_ANSWER'; readonly id: number; readonly result: 'mapped' | 'refused' }
+  | { readonly kind: 'WITHDRAW'; readonly id: number }
+  | { readonly kind: 'PATH'; readonly path: DataPath };
+
 export type ControlMessage =
-  | { readonly kind: 'HELLO' }
+  | {
+      readonly kind: 'HELLO';
+      /** The best that the sender can do. */
+      readonly path: DataPath;
+    }
   | Header
   | Credit
-  | { readonly kind: 'BYE'; readonly lastSequence: number };
+  | {
+      readonly kind: 'BYE';
+      readonly lastSequence: number;
+      /** Cells of operations on shared memory that the rank has done, modulo 2^32. */
+      readonly progress: number;
+    }
+  | SharedMessage;
 
 /** The first byte of a message. */
-export const CONTROL_KINDS = { HELLO: 1, HEADER: 2, CREDIT: 3, BYE: 4 } as const;
+export const CONTROL_KINDS = {
+  HELLO: 1,
+  HEADER: 2,
+  CREDIT: 3,
+  BYE: 4,
+  WINDOW: 5,
+  WINDOW_ANSWER: 6,
+  WITHDRAW: 7,
+  PATH: 8,
+} as const;
 const CREDIT_BYTES = 14;
-const BYE_BYTES = 5;
+const BYE_BYTES = 9;
+/** HELLO, PATH */
+const PATH_BYTES = 2;
+const WINDOW_BYTES = 14;
+const WINDOW_ANSWER_BYTES = 6;
+const WITHDRAW_BYTES = 5;
+const PATHS = ['ws', 'p2p'] as const;
+const WINDOW_USES = ['mailbox', 'buffer'] as const;
+const WINDOW_RESULTS = ['mapped', 'refused'] as const;
 
 /** Writes a message at the start of `view`, which has `CONTROL_BYTES_MAX` bytes; returns its length. */
 export function writeControl(message: ControlMessage, view: DataView): number {
   view.setUint8(0, CONTROL_KINDS[message.kind]);
   switch (message.kind) {
     case 'HELLO':
-      return 1;
+    case 'PATH':
+      view.setUint8(1, PATHS.indexOf(message.path));
+      return PATH_BYTES;
     case 'HEADER':
       return writeHeader(message, view);
     case 'CREDIT':
@@ -54,7 +103,20 @@ export function writeControl(message: ControlMessage, view: DataView): number {
       return CREDIT_BYTES;
     case 'BYE':
       view.setUint32(1, message.lastSequence, true);
+      view.setUint32(5, message.progress, true);
       return BYE_BYTES;
+    case 'WINDOW':
+      view.setUint8(1, WINDOW_USES.indexOf(message.use));
+      view.setUint32(2, message.id, true);
+      view.setFloat64(6, message.bytes, true);
+      return WINDOW_BYTES;
+    case 'WINDOW_ANSWER':
+      view.setUint8(1, WINDOW_RESULTS.indexOf(message.result));
+      view.setUint32(2, message.id, true);
+      return WINDOW_ANSWER_BYTES;
+    case 'WITHDRAW':
+      view.setUint32(1, message.id, true);
+      return WITHDRAW_BYTES;
   }
 }
 
@@ -63,7 +125,7 @@ export function readControl(view: DataView, length: number): ControlMessage | un
   if (length === 0) return undefined;
   switch (view.getUint8(0)) {
     case CONTROL_KINDS.HELLO:
-      return length === 1 ? { kind: 'HELLO' } : undefined;
+      return readPath('HELLO', view, length);
     case CONTROL_KINDS.HEADER:
       return readHeader(view, length);
     case CONTROL_KINDS.CREDIT:
@@ -77,7 +139,43 @@ export function readControl(view: DataView, length: number): ControlMessage | un
       };
     case CONTROL_KINDS.BYE:
       if (length !== BYE_BYTES) return undefined;
-      return { kind: 'BYE', lastSequence: view.getUint32(1, true) };
+      return {
+        kind: 'BYE',
+        lastSequence: view.getUint32(1, true),
+        progress: view.getUint32(5, true),
+      };
+    case CONTROL_KINDS.PATH:
+      return readPath('PATH', view, length);
+    default:
+      return readWindow(view, length);
+  }
+}
+
+function readPath<K extends 'HELLO' | 'PATH'>(
+  kind: K,
+  view: DataView,
+  length: number,
+): { readonly kind: K; readonly path: DataPath } | undefined {
+  const path = length === PATH_BYTES ? PATHS[view.getUint8(1)] : undefined;
+  return path && { kind, path };
+}
+
+function readWindow(view: DataView, length: number): SharedMessage | undefined {
+  switch (view.getUint8(0)) {
+    case CONTROL_KINDS.WINDOW: {
+      const use = length === WINDOW_BYTES ? WINDOW_USES[view.getUint8(1)] : undefined;
+      if (use === undefined) return undefined;
+      const bytes = view.getFloat64(6, true);
+      return { kind: 'WINDOW', use, id: view.getUint32(2, true), bytes };
+    }
+    case CONTROL_KINDS.WINDOW_ANSWER: {
+      const isWhole = length === WINDOW_ANSWER_BYTES;
+      const result = isWhole ? WINDOW_RESULTS[view.getUint8(1)] : undefined;
+      return result && { kind: 'WINDOW_ANSWER', id: view.getUint32(2, true), result };
+    }
+    case CONTROL_KINDS.WITHDRAW:
+      if (length !== WITHDRAW_BYTES) return undefined;
+      return { kind: 'WITHDRAW', id: view.getUint32(1, true) };
     default:
       return undefined;
   }

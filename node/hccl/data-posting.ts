@@ -4,7 +4,7 @@ import { isFiErrno } from '../fabric/fabric.ts';
 import { fi_writedata } from '../fabric/rma.ts';
 import { dataImmediate } from './control-message.ts';
 import type { Computation, Outgoing } from './engine-ports.ts';
-import type { ExchangeInit, PeerSlots } from './exchange.ts';
+import type { ExchangeInit, PeerSlots } from './exchange-init.ts';
 import type { Faults } from './faults.ts';
 import { addressOf, computationJob, registrationOf, remoteSlotOffset } from './memory-map.ts';
 import { DataContext, type Operation } from './operation.ts';

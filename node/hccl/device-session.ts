@@ -8,10 +8,8 @@
  */
 import { assert } from '../../common/assert.ts';
 import { formatBytes } from '../../common/bytes.ts';
-import { messageOf } from '../../common/errors.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
 import {
-  hlthunk_command_submission,
   hlthunk_device_mapped_memory_export_dmabuf_fd,
   hlthunk_device_memory_alloc,
   hlthunk_device_memory_free,
@@ -19,9 +17,8 @@ import {
   hlthunk_device_memory_map,
   hlthunk_get_dram_usage,
   hlthunk_memory_unmap,
-  hlthunk_wait_for_cs,
 } from '../device/hlthunk.ts';
-import type { CsStatus, Job } from '../device/job.ts';
+import type { Job } from '../device/job.ts';
 import { fi_close } from '../fabric/close.ts';
 import { type FiDomain, fi_domain, fi_fabric } from '../fabric/domain.ts';
 import { type FiInfo, type FiMr, isFiErrno } from '../fabric/fabric.ts';
@@ -29,6 +26,7 @@ import { fi_getinfo } from '../fabric/info.ts';
 import { fi_mr_regattr } from '../fabric/mr.ts';
 import type { SimProcess } from '../process/sim-process.ts';
 import { type SystemCallChannel, SystemCallError } from '../process/system-call.ts';
+import { DeviceQueue } from './device-queue.ts';
 import { fabricFailure, type HcclFailure, hcclError, invalidArgument } from './failure.ts';
 
 /** The host's NIC, as libfabric names it: HCCL hands it on and never touches it. */
@@ -48,12 +46,6 @@ const HINTS: FiInfo = {
   },
 };
 
-/** Time a kernel launched by HCCL may take. */
-const COMPUTE_TIMEOUT_US = 30_000_000;
-/** Pause before a submission that the device was too busy for is tried again. */
-const SUBMIT_RETRY_MS = 1;
-/** Jobs of one command submission. */
-const JOBS_MAX = 512;
 /** O_RDWR | O_CLOEXEC, the only flags hl-thunk lets through. */
 const DMABUF_FLAGS = 0o2000002;
 
@@ -63,12 +55,6 @@ interface Registration {
   readonly mr: FiMr;
   /** Collectives that use it now. */
   users: number;
-}
-
-interface PendingJob {
-  readonly job: Job;
-  readonly done: () => void;
-  readonly failed: (failure: HcclFailure) => void;
 }
 
 export interface DeviceSessionInit {
@@ -87,17 +73,14 @@ export class DeviceSession {
   readonly #registrations = new Map<number, Registration>();
   /** Allocations whose registration is under way, so that two users make one. */
   readonly #registering = new Map<number, Promise<Registration>>();
-  readonly #queue: PendingJob[] = [];
-  /** Jobs launched and ended so far: they end in the order of their launch. */
-  #launched = 0;
-  #ended = 0;
-  readonly #whenIdle: { readonly through: number; readonly resume: () => void }[] = [];
+  readonly #work: DeviceQueue;
+  readonly #dropListeners = new Set<(mr: FiMr) => void>();
   #state: 'open' | 'closed' = 'open';
-  #submission: 'idle' | 'scheduled' | 'running' = 'idle';
 
   constructor(init: DeviceSessionInit) {
     this.#init = init;
     this.fd = init.fd;
+    this.#work = new DeviceQueue(init);
     const infos = fi_getinfo(init.nic, HINTS);
     if (isFiErrno(infos)) throw hcclError(fabricFailure('fi_getinfo for gaudi direct', infos));
     const info = infos[0];
@@ -184,27 +167,25 @@ export class DeviceSession {
       });
     }
     this.#registrations.delete(registration.address);
+    for (const listener of this.#dropListeners) listener(registration.mr);
     fi_close(registration.mr);
     await registration.mr.released;
   }
 
-  /** Launches device work; `done` or `failed` follows, never at once. */
-  launch(job: Job, done: () => void, failed: (failure: HcclFailure) => void): void {
-    this.#queue.push({ job, done, failed });
-    this.#launched++;
-    if (this.#submission !== 'idle') return;
-    this.#submission = 'scheduled';
-    this.#init.scheduler.soon(() => void this.#submit());
+  /** Calls `listener` with each registration that is about to go. Returns how to stop that. */
+  whenDropped(listener: (mr: FiMr) => void): () => void {
+    this.#dropListeners.add(listener);
+    return () => this.#dropListeners.delete(listener);
   }
 
-  /**
-   * Resolves when no device work that was launched here before is queued or running. Does not wait
-   * for what another communicator launches later.
-   */
+  /** As `DeviceQueue.launch`. */
+  launch(job: Job, done: () => void, failed: (failure: HcclFailure) => void): void {
+    this.#work.launch(job, done, failed);
+  }
+
+  /** As `DeviceQueue.idle`. */
   idle(): Promise<void> {
-    if (this.#ended === this.#launched) return Promise.resolve();
-    const through = this.#launched;
-    return new Promise((resume) => this.#whenIdle.push({ through, resume }));
+    return this.#work.idle();
   }
 
   /** Closes registrations and the domain. Endpoints must be closed before. */
@@ -215,61 +196,6 @@ export class DeviceSession {
     this.#registrations.clear();
     fi_close(this.domain);
     await Promise.all(regions.map(({ released }) => released));
-  }
-
-  /** Submits what is queued, in one command submission at a time, until nothing is left. */
-  async #submit(): Promise<void> {
-    this.#submission = 'running';
-    while (this.#queue.length > 0) {
-      const batch = this.#queue.splice(0, JOBS_MAX);
-      await this.#run(batch);
-      this.#ended += batch.length;
-      while ((this.#whenIdle[0]?.through ?? Number.POSITIVE_INFINITY) <= this.#ended)
-        this.#whenIdle.shift()?.resume();
-    }
-    this.#submission = 'idle';
-  }
-
-  /** Never rejects. A refused submission has had no effect: then each job goes alone, and fails alone. */
-  async #run(batch: readonly PendingJob[]): Promise<void> {
-    const jobs = batch.map(({ job }) => job);
-    const { channel } = this.#init;
-    const sequence = await this.#unlessBusy(() =>
-      hlthunk_command_submission(channel, this.fd, jobs),
-    );
-    if (sequence instanceof SystemCallError && isRefusal(sequence) && batch.length > 1) {
-      for (const one of batch) await this.#run([one]);
-      return;
-    }
-    const failure = typeof sequence === 'number' ? await this.#end(sequence) : sequence;
-    for (const pending of batch) {
-      if (failure === undefined) pending.done();
-      else pending.failed(deviceFailure(failure));
-    }
-  }
-
-  /** Waits for the end of a submission; why it did not end well. Never rejects. */
-  async #end(sequence: number): Promise<Error | CsStatus | undefined> {
-    const { channel } = this.#init;
-    const status = await this.#unlessBusy(() =>
-      hlthunk_wait_for_cs(channel, this.fd, sequence, COMPUTE_TIMEOUT_US),
-    );
-    return status === 'COMPLETED' ? undefined : status;
-  }
-
-  /** Makes a call of the driver, again while it is too busy (EAGAIN). Never rejects. */
-  async #unlessBusy<T>(call: () => Promise<T>): Promise<T | Error> {
-    const { scheduler } = this.#init;
-    const deadline = scheduler.clock.now() + COMPUTE_TIMEOUT_US / 1000;
-    for (;;) {
-      try {
-        return await call();
-      } catch (reason) {
-        const busy = reason instanceof SystemCallError && reason.code === 'EAGAIN';
-        if (!busy || scheduler.clock.now() >= deadline) return reason as Error;
-        await new Promise<void>((resume) => scheduler.after(SUBMIT_RETRY_MS, resume));
-      }
-    }
   }
 
   #covering(address: number): Registration | undefined {
@@ -354,18 +280,6 @@ export class DeviceSession {
       await channel.call('close', { fd: dmabufFd });
     }
   }
-}
-
-/** A job of the submission makes no sense, or has an address that is not mapped. */
-function isRefusal({ code }: SystemCallError): boolean {
-  return code === 'EINVAL' || code === 'EFAULT';
-}
-
-function deviceFailure(reason: Error | CsStatus): HcclFailure {
-  if (typeof reason !== 'string')
-    return { result: 'hcclUnhandledSynapseError', message: messageOf(reason) };
-  const message = `Expected device work to complete but found ${reason}`;
-  return { result: 'hcclStreamError', message };
 }
 
 function hex(address: number): string {

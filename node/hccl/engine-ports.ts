@@ -31,6 +31,12 @@ export interface Outgoing {
   readonly slotMessage: number;
 }
 
+/** Where a message that has come another way than by an RDMA write is to be put. */
+export interface Landing {
+  readonly slice: PlanSlice;
+  readonly operand: Operand;
+}
+
 export interface EnginePorts {
   /** Posts an RDMA write; `blocked` means: nothing happened, `resume()` when it makes sense again. */
   post(message: Outgoing): 'posted' | 'blocked';

@@ -1,6 +1,7 @@
 /** What the engine keeps of slices and connections while it runs, and what follows from that alone. */
+import { reduces } from '../../collectives/program.ts';
 import { defined } from '../../common/assert.ts';
-import type { EngineLanes, Operand } from './engine-ports.ts';
+import type { Computation, EngineLanes, Landing, Operand } from './engine-ports.ts';
 import type { InboundLane, OutboundLane } from './lanes.ts';
 import type { ByteRange, Plan, PlanConnection, PlanSlice } from './plan.ts';
 
@@ -105,4 +106,29 @@ export function stagedBefore(
 /** The message that has a slice's staging entry after it. */
 export function stagedAfter({ plan }: OutboundState, { staged }: PlanSlice): PlanSlice | undefined {
   return plan.stagedMessages[staged + defined(plan.staging, 'staging').count];
+}
+
+/** What a slice has to copy; `undefined`: nothing. */
+export function copyOf({ plan }: SliceState): Computation | undefined {
+  const { step, bytes } = plan;
+  if (step.kind !== 'copy' || step.isOntoItself) return undefined;
+  const src = operandOf(plan, defined(step.src, 'a source'));
+  return { kind: 'copy', dst: operandOf(plan, defined(step.dst, 'a destination')), src, bytes };
+}
+
+/**
+ * Where the next message of a connection is to land. `later`: its place is not free yet. `undefined`:
+ * there is no slot that it could have.
+ */
+export function landingOf(
+  { plan: connection, lane }: InboundState,
+  { plan, progress }: SliceState,
+): Landing | 'later' | undefined {
+  const { kind, dst } = plan.step;
+  if (!reduces(kind)) {
+    if (progress === 'waiting') return 'later';
+    return { slice: plan, operand: operandOf(plan, defined(dst, 'a place')) };
+  }
+  if (lane.arrived - lane.released >= lane.slots) return undefined;
+  return { slice: plan, operand: { kind: 'slot', connection, message: lane.arrived } };
 }

@@ -18,10 +18,19 @@
 
 import { reduces } from '../../collectives/program.ts';
 import { assert, defined } from '../../common/assert.ts';
-import type { Computation, EngineLanes, EnginePorts, Operand, Outgoing } from './engine-ports.ts';
+import type {
+  Computation,
+  EngineLanes,
+  EnginePorts,
+  Landing,
+  Operand,
+  Outgoing,
+} from './engine-ports.ts';
 import {
+  copyOf,
   type InboundState,
   inboundStates,
+  landingOf,
   mayPost,
   type OutboundState,
   operandOf,
@@ -98,6 +107,36 @@ export class Engine {
     return message;
   }
 
+  /**
+   * Where the next message of a connection is to land. `later`: its place is not free yet, which is
+   * announced. `undefined`: there is no message, or no slot that it could have; the peer is broken.
+   */
+  landing(inbound: number): Landing | 'later' | undefined {
+    const connection = defined(this.#inbound[inbound], 'the connection');
+    const message = connection.plan.messages[connection.arrived];
+    return message && landingOf(connection, this.#stateOf(message));
+  }
+
+  /** The next message of a connection, if all that it waits for is there; `took` when it goes. */
+  next(outbound: number): Outgoing | undefined {
+    const connection = defined(this.#outbound[outbound], 'the connection');
+    const message = connection.plan.messages[connection.cursor];
+    if (message === undefined || this.#state !== 'running') return undefined;
+    const state = this.#stateOf(message);
+    const isPossible = message.step.landing !== 'slot' || connection.lane.hasSlot;
+    if (state.progress !== 'stored' || !isPossible) return undefined;
+    return this.#outgoing(connection, state);
+  }
+
+  /** The `next` message of a connection has left, and needs no word of its arrival. Places need no grant. */
+  took(outbound: number): void {
+    const connection = defined(this.#outbound[outbound], 'the connection');
+    const message = defined(connection.plan.messages[connection.cursor], 'the next message');
+    this.#goes(connection, message);
+    this.#done(this.#stateOf(message));
+    this.#settle();
+  }
+
   /** The peer at the other end of `outbound` lets us write `granted` places, or has given slots back. */
   grant(outbound: number, granted: number): void {
     const connection = defined(this.#outbound[outbound], 'the connection');
@@ -171,7 +210,7 @@ export class Engine {
     if (this.#state !== 'running' || state.progress !== 'ready' || !state.arrived) return;
     const { step } = state.plan;
     if (step.kind === 'recvReduceSend' && !this.#hasStaging(state)) return;
-    const work = reduces(step.kind) ? this.#reduction(state) : this.#copy(state);
+    const work = reduces(step.kind) ? this.#reduction(state) : copyOf(state);
     if (work === undefined) {
       this.#stored(state);
       return;
@@ -194,18 +233,6 @@ export class Engine {
       dst: dst ?? stagingOf(this.#outboundOf(state), state.plan),
       a: defined(a, 'a first operand'),
       b: operandOf(state.plan, defined(step.src, 'a second operand')),
-      bytes,
-    };
-  }
-
-  #copy(state: SliceState): Computation | undefined {
-    const { step, bytes } = state.plan;
-    if (step.kind !== 'copy' || step.isOntoItself) return undefined;
-    const src = operandOf(state.plan, defined(step.src, 'a source'));
-    return {
-      kind: 'copy',
-      dst: operandOf(state.plan, defined(step.dst, 'a destination')),
-      src,
       bytes,
     };
   }
@@ -270,10 +297,14 @@ export class Engine {
       this.#underWay++;
       connection.peer = 'known';
       state.progress = 'posted';
-      connection.cursor++;
-      if (message.step.landing === 'slot') connection.lane.filled++;
-      else connection.placed++;
+      this.#goes(connection, message);
     }
+  }
+
+  #goes(connection: OutboundState, { step }: PlanSlice): void {
+    connection.cursor++;
+    if (step.landing === 'slot') connection.lane.filled++;
+    else connection.placed++;
   }
 
   #outgoing({ plan, lane }: OutboundState, state: SliceState): Outgoing {

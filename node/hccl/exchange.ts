@@ -5,8 +5,6 @@
 
 import type { Rank } from '../../collectives/schedule.ts';
 import { defined } from '../../common/assert.ts';
-import type { Scheduler } from '../../common/scheduler.ts';
-import type { FiEndpoint } from '../fabric/endpoint.ts';
 import type { FiAddr, FiCompletion, FiCompletionError, FiErrno } from '../fabric/fabric.ts';
 import { ControlChannel, ControlContext } from './control-channel.ts';
 import {
@@ -16,47 +14,19 @@ import {
   sequenceOfImmediate,
 } from './control-message.ts';
 import { DataPosting } from './data-posting.ts';
-import type { DeviceSession } from './device-session.ts';
 import { EarlyArrivals, type EarlyData } from './early-arrivals.ts';
 import { Engine } from './engine.ts';
-import type { HcclFailure } from './failure.ts';
+import type { ExchangeInit } from './exchange-init.ts';
 import { Faults } from './faults.ts';
-import { Flush, FlushContext, type FlushInit } from './flush.ts';
+import { Flush, FlushContext } from './flush.ts';
+import { InlineMessagesOfOperations } from './inline-messages.ts';
 import { LaneBook } from './lane-book.ts';
 import { InboundLane, KEPT_LANES, LANES_MAX, OutboundLane } from './lanes.ts';
-import type { SlotPool } from './memory-map.ts';
-import type { OperationObserver } from './observer.ts';
 import { DataContext, type Operation } from './operation.ts';
 import type { Header } from './operation-header.ts';
-import { connectionOf, headerFor, sameOperation, samePair } from './operation-peers.ts';
+import { connectionOf, headerFor } from './operation-peers.ts';
 import type { PlanConnection } from './plan.ts';
-
-/** A peer's receive slots, as this rank writes them. */
-export interface PeerSlots {
-  readonly address: number;
-  readonly key: bigint;
-}
-
-/** What a flush works with; see `flush.ts`. */
-export type FlushPlace = Pick<FlushInit, 'self' | 'memory'>;
-
-export interface ExchangeInit {
-  readonly rank: Rank;
-  readonly nranks: number;
-  readonly session: DeviceSession;
-  readonly scheduler: Scheduler;
-  readonly observer: OperationObserver;
-  readonly endpoint: FiEndpoint;
-  readonly addresses: ReadonlyMap<Rank, FiAddr>;
-  readonly slots: SlotPool | undefined;
-  readonly peerSlots: ReadonlyMap<Rank, PeerSlots>;
-  /** Absent: completions alone say that bytes are there. */
-  readonly flush: FlushPlace | undefined;
-  /** Every peer has said hello. */
-  connected(): void;
-  /** The communicator is broken. */
-  fail(failure: HcclFailure): void;
-}
+import { keptHeader, takeHeader } from './take-header.ts';
 
 export class Exchange {
   readonly control: ControlChannel;
@@ -64,8 +34,9 @@ export class Exchange {
   readonly #rankOfAddress = new Map<FiAddr, Rank>();
   readonly #lanes: LaneBook;
   readonly #early = new EarlyArrivals();
-  readonly #faults: Faults;
+  readonly faults: Faults;
   readonly #data: DataPosting;
+  readonly inline: InlineMessagesOfOperations;
   readonly #flush: Flush | undefined;
   readonly #silent: Set<Rank>;
   /** Peers that have left, with the last operation they finished. */
@@ -84,16 +55,17 @@ export class Exchange {
   constructor(init: ExchangeInit) {
     this.#init = init;
     for (const [rank, address] of init.addresses) this.#rankOfAddress.set(address, rank);
-    this.#faults = new Faults(init.rank, init.fail);
-    this.#data = new DataPosting(init, this.#faults);
+    this.faults = new Faults(init.rank, init.fail);
+    this.#data = new DataPosting(init, this.faults);
+    this.inline = new InlineMessagesOfOperations(init, this.faults);
     this.#silent = new Set(init.addresses.keys());
     this.#lanes = new LaneBook(init.scheduler, () => this.#announce());
     this.control = new ControlChannel({
       endpoint: init.endpoint,
       addresses: init.addresses,
-      failed: (peer, error) => this.#faults.fabric('A control message', peer, error, ''),
+      failed: (peer, error) => this.faults.fabric('A control message', peer, error, ''),
     });
-    const failed = (error: FiErrno) => this.#faults.fabric('A flush', init.rank, error, '');
+    const failed = (error: FiErrno) => this.faults.fabric('A flush', init.rank, error, '');
     this.#flush = init.flush && new Flush({ endpoint: init.endpoint, ...init.flush, failed });
   }
 
@@ -108,8 +80,12 @@ export class Exchange {
   /** Posts receives and says hello. */
   start(): void {
     this.control.open();
-    for (const peer of this.#init.addresses.keys()) this.control.send(peer, { kind: 'HELLO' });
+    for (const peer of this.#init.addresses.keys()) this.#greet(peer);
     if (this.#silent.size === 0) this.#init.connected();
+  }
+
+  #greet(peer: Rank): void {
+    this.control.send(peer, { kind: 'HELLO', path: this.#init.path });
   }
 
   /** Peers that have not said hello. */
@@ -119,6 +95,12 @@ export class Exchange {
 
   get presentPeers(): readonly Rank[] {
     return [...this.#init.addresses.keys()].filter((peer) => !this.#departed.has(peer));
+  }
+
+  /** Says goodbye, with what this rank has finished over links and in shared memory. */
+  leave(lastSequence: number, progress: number): void {
+    for (const peer of this.presentPeers)
+      this.control.send(peer, { kind: 'BYE', lastSequence, progress });
   }
 
   /** Nothing is posted or taken any more. */
@@ -142,11 +124,15 @@ export class Exchange {
       announce: (inbound) => {
         const { peer, lane } = defined(plan.inbound[inbound], 'the connection');
         this.#lanes.markDirty(peer, lane);
+        if (this.inline.isWaiting) this.#placeSoon(operation);
       },
       finished: () => operation.engineFinished(),
     });
     operation.engine.start();
-    for (const peer of plan.peers) this.control.send(peer.rank, headerFor(operation, peer));
+    for (const peer of plan.peers) {
+      const inline = this.inline.take(operation, peer);
+      this.control.send(peer.rank, headerFor(operation, peer, inline));
+    }
     if (this.#state === 'closed') return;
     operation.state = 'running';
     operation.engine.resume();
@@ -156,7 +142,9 @@ export class Exchange {
 
   /** The operation has ended; what still comes for it is ignored or early. */
   ended(operation: Operation): void {
-    if (this.#current === operation) this.#current = undefined;
+    if (this.#current !== operation) return;
+    this.#current = undefined;
+    this.inline.clear();
   }
 
   /** The endpoint's queues have moved: tries again what was refused. */
@@ -175,7 +163,7 @@ export class Exchange {
       const peer = this.#rankOfAddress.get(completion.source);
       const lane = laneOfImmediate(completion.data);
       const sequence = sequenceOfImmediate(completion.data);
-      if (peer === undefined || lane >= LANES_MAX) this.#faults.nonsense(peer, 'data of no lane');
+      if (peer === undefined || lane >= LANES_MAX) this.faults.nonsense(peer, 'data of no lane');
       else this.#dataCompleted({ peer, lane, sequence });
     } else if (context instanceof FlushContext) {
       this.#flush?.completed();
@@ -199,14 +187,14 @@ export class Exchange {
     }
     const what =
       context instanceof DataContext ? context.operation.describe() : 'A control message';
-    this.#faults.fabric(what, peer, error.err, error.prov_errno);
+    this.faults.fabric(what, peer, error.err, error.prov_errno);
   }
 
   /** A rank that has left cannot take part in the operation under way here. */
   #checkDeparted(peer: Rank, last: number): void {
     const current = this.#current;
     if (current === undefined || current.sequence <= last) return;
-    if (current.plan.peerOf.has(peer)) this.#faults.departed(current, peer, last);
+    if (current.plan.peerOf.has(peer)) this.faults.departed(current, peer, last);
   }
 
   /**
@@ -221,7 +209,7 @@ export class Exchange {
 
   #replayEarly(operation: Operation): void {
     for (const { peer, message } of this.#early.takeHeaders(operation.sequence))
-      this.#header(operation, peer, message);
+      takeHeader(operation, peer, message, this);
     for (const { peer, message } of this.#early.takeCredits(operation.sequence))
       this.#grant(operation, peer, message);
     for (const data of this.#early.takeData()) this.#dataArrived(data);
@@ -271,15 +259,23 @@ export class Exchange {
       return;
     }
     const peer = this.#rankOfAddress.get(completion.source);
-    const message = this.control.received(context, completion.length);
+    const message = this.control.read(context, completion.length);
     if (peer === undefined || message === undefined)
-      this.#faults.nonsense(peer, 'a malformed message');
+      this.faults.nonsense(peer, 'a malformed message');
     else this.#controlMessage(peer, message);
+    // Its bytes have been used by now.
+    if (this.#isOpen()) this.control.expect(context);
+  }
+
+  /** A method, because a message may have brought about the end. */
+  #isOpen(): boolean {
+    return this.#state === 'open';
   }
 
   #controlMessage(peer: Rank, message: ControlMessage): void {
     switch (message.kind) {
       case 'HELLO':
+        this.#init.shared(peer, { kind: 'PATH', path: message.path });
         if (this.#silent.delete(peer) && this.#silent.size === 0) this.#init.connected();
         return;
       case 'HEADER':
@@ -291,51 +287,37 @@ export class Exchange {
       case 'BYE':
         this.#departed.set(peer, message.lastSequence);
         this.control.forget(peer);
+        this.#init.departed(peer, message.progress);
         this.#checkDeparted(peer, message.lastSequence);
+        return;
+      default:
+        this.#init.shared(peer, message);
     }
   }
 
   #headerArrived(peer: Rank, header: Header): void {
     const current = this.#current;
     if (current?.state === 'running' && header.sequence === current.sequence) {
-      this.#header(current, peer, header);
+      takeHeader(current, peer, header, this);
     } else if (header.sequence <= this.#sequence && current?.state !== 'opening') {
-      this.#faults.nonsense(peer, `a second header of operation ${header.sequence}`);
-    } else if (!this.#early.keepHeader(peer, header)) {
-      this.#faults.nonsense(peer, `the header of operation ${header.sequence} too early`);
+      this.faults.nonsense(peer, `a second header of operation ${header.sequence}`);
+    } else if (!this.#early.keepHeader(peer, keptHeader(header))) {
+      this.faults.nonsense(peer, `the header of operation ${header.sequence} too early`);
     }
   }
 
-  #header(operation: Operation, peer: Rank, header: Header): void {
-    const { plan, engine } = operation;
-    if (!sameOperation(operation, peer, header)) {
-      this.#faults.mismatch(operation, peer, header.call);
-      return;
-    }
-    if (!samePair(operation, peer, header)) {
-      this.#faults.pairMismatch(operation, peer, header);
-      return;
-    }
-    const index = plan.peerOf.get(peer);
-    const outbound = plan.peers[index ?? -1]?.outbound ?? [];
-    if (index === undefined || header.granted.length !== outbound.length) {
-      this.#faults.nonsense(peer, `the header of another program in ${operation.describe()}`);
-      return;
-    }
-    if (!operation.started(index, header)) {
-      this.#faults.nonsense(peer, `a second header of operation ${header.sequence}`);
-      return;
-    }
-    for (let lane = 0; lane < outbound.length; lane++)
-      engine.grant(outbound[lane] as number, header.granted[lane] as number);
-    operation.settleIfComplete();
+  /** Places have become free: not from inside the engine. */
+  #placeSoon(operation: Operation): void {
+    this.#init.scheduler.soon(() => {
+      if (operation.state === 'running' && this.#state === 'open') this.inline.resume(operation);
+    });
   }
 
   #creditArrived(peer: Rank, credit: Credit): void {
     const current = this.#current?.state === 'running' ? this.#current : undefined;
     const { lane, slotsReleased } = credit;
     if (lane >= LANES_MAX || !this.#takeSlots(current, peer, credit)) {
-      this.#faults.nonsense(peer, `a credit of ${slotsReleased} slots on lane ${lane}`);
+      this.faults.nonsense(peer, `a credit of ${slotsReleased} slots on lane ${lane}`);
       return;
     }
     if (credit.sequence > this.#sequence) this.#early.keepCredit(peer, credit);
@@ -371,12 +353,13 @@ export class Exchange {
     const current = this.#current;
     if (current?.state !== 'running' || sequence !== sequenceOfImmediate(current.sequence)) {
       const isKept = lane < KEPT_LANES && this.#early.keepData(data);
-      if (!isKept) this.#faults.nonsense(peer, 'more data than it has slots');
+      if (!isKept) this.faults.nonsense(peer, 'more data than it has slots');
       return;
     }
     const index = connectionOf(current, 'inbound', peer, lane);
+    if (this.inline.holdsBack(current, index)) return;
     const slice = index < 0 ? undefined : current.engine.arrive(index);
-    if (slice === undefined) this.#faults.nonsense(peer, `data beyond ${current.describe()}`);
+    if (slice === undefined) this.faults.nonsense(peer, `data beyond ${current.describe()}`);
     else this.#init.observer.slice(current, 'arrived', slice, peer);
   }
 }

@@ -11,6 +11,11 @@ export class KeptValues<T> {
     this.#values.clear();
   }
 
+  /** The value of `key` if it is there; this is not a use of it. */
+  peek(key: string): T | undefined {
+    return this.#values.get(key);
+  }
+
   /** The value of `key`, made if it is not there. What `make` throws is thrown, and nothing kept. */
   get(key: string, make: () => T): T {
     const known = this.#values.get(key);

@@ -22,6 +22,8 @@ import type { JobRank, JobServices } from './job-services.ts';
 import { registerMessageCalls } from './message-calls.ts';
 import { HcclProcess } from './process-state.ts';
 import { STRICT_VARIABLE } from './settings.ts';
+import { registerSharedCalls } from './shared/shared-calls.ts';
+import type { SharedMachine } from './shared/shared-machine.ts';
 import { registerStreamCalls } from './stream-calls.ts';
 import { refuseCall } from './strict.ts';
 
@@ -32,6 +34,10 @@ export interface HcclLibraryInit {
   readonly scheduler: Scheduler;
   readonly services: JobServices;
   readonly observe?: EngineObserver;
+  /** Absent: ranks of one machine share no memory. */
+  readonly machine?: SharedMachine;
+  /** Of this machine; absent: the event loop is never kept awake. */
+  readonly cores?: number;
   /** Makes unique ids; injected where runs must repeat. */
   readonly uniqueId?: () => string;
 }
@@ -47,6 +53,7 @@ export class HcclLibrary implements CallHost {
     registerMessageCalls(this);
     registerStreamCalls(this);
     registerJobCalls(this);
+    registerSharedCalls(this);
   }
 
   /** The program of a process has ended by itself: its communicators take leave. Bounded. */
@@ -87,7 +94,7 @@ export class HcclLibrary implements CallHost {
   state(caller: SimProcess): HcclProcess {
     const known = this.#processes.get(caller);
     if (known !== undefined) return known;
-    const { table, nic, nodeId, scheduler, services, observe } = this.#init;
+    const { table, nic, nodeId, scheduler, services, observe, machine, cores } = this.#init;
     const channel = inlineChannel(table, caller);
     const made = new HcclProcess({
       process: caller,
@@ -97,6 +104,8 @@ export class HcclLibrary implements CallHost {
       scheduler,
       services,
       observe,
+      machine,
+      cores,
     });
     this.#processes.set(caller, made);
     caller.onExit(() => {

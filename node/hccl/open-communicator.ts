@@ -4,7 +4,7 @@ import type { Rank } from '../../collectives/schedule.ts';
 import type { Topology } from '../../collectives/topology.ts';
 import { defined } from '../../common/assert.ts';
 import { CallSizeTable } from './call-sizes.ts';
-import { chooseFor, chooseLoaded, type OwnChoice, type RunChoice } from './choice.ts';
+import { chooseFor, chooseLoaded, isChosen, type OwnChoice, type RunChoice } from './choice.ts';
 import {
   type CallContext,
   type CheckedCall,
@@ -112,6 +112,11 @@ export class OpenCommunicator {
   set ownChoice(choice: OwnChoice | undefined) {
     this.#ownChoice = choice;
     this.#choices.clear();
+  }
+
+  /** Somebody has chosen the algorithm of a collective, or its channels: the job, or the program. */
+  isChosen(collective: CollectiveName): boolean {
+    return isChosen(collective, { settings: this.init.settings, own: this.#ownChoice });
   }
 
   /**

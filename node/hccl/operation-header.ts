@@ -1,6 +1,7 @@
 /** The HEADER that a rank sends each peer of an operation; its layout is told in `docs/wire-protocol.md`. */
 import { COLLECTIVES, type CollectiveName } from '../../collectives/collective.ts';
 import { assert } from '../../common/assert.ts';
+import { KiB } from '../../common/bytes.ts';
 import { LANES_MAX } from './lanes.ts';
 import { ALGORITHM_BYTES_MAX, type OperationCall } from './operation-call.ts';
 
@@ -31,11 +32,38 @@ export interface Header {
   readonly regions: RemoteRegions;
   /** Messages to places that its sender lets its receiver write, by lane between the two. */
   readonly granted: readonly number[];
+  /** Slot messages that its sender has used up, by the same lanes. */
+  readonly released: readonly number[];
+  /** The first messages of its sender's lanes, if they are short. */
+  readonly inline: InlineMessages | undefined;
 }
+
+/** Messages that travel in a header, one behind the other, lane by lane. */
+export interface InlineMessages {
+  /** How many of each lane, ascending; both ends know their sizes. */
+  readonly counts: readonly number[];
+  /** Of a header that was read: valid until the next one comes. */
+  readonly bytes: Uint8Array;
+}
+
+/** Most bytes of messages in one header. */
+export const INLINE_BYTES_MAX = 4 * KiB;
 
 /** Number of `custom` on the wire, which has none among those that a user can call. */
 const CUSTOM = 255;
 const FIXED_BYTES = 152;
+/** Of a lane: what is granted and what is released. */
+const LANE_BYTES = 8;
+/** How many lanes have inline messages, and their bytes in all. */
+const INLINE_FIXED_BYTES = 4;
+/** Longest header. */
+export const HEADER_BYTES_MAX =
+  FIXED_BYTES +
+  ALGORITHM_BYTES_MAX +
+  LANE_BYTES * LANES_MAX +
+  INLINE_FIXED_BYTES +
+  2 * LANES_MAX +
+  INLINE_BYTES_MAX;
 const DECODER = new TextDecoder();
 const REGIONS = [
   ['input', 56],
@@ -46,7 +74,7 @@ const REGIONS = [
 
 /** All of it but the first byte; returns the length. */
 export function writeHeader(header: Header, view: DataView): number {
-  const { call, granted, regions } = header;
+  const { call, granted, released, regions } = header;
   view.setUint8(1, collectiveNumber(call.collective));
   view.setUint8(2, call.dataType);
   view.setUint8(3, call.reduceOp);
@@ -64,10 +92,28 @@ export function writeHeader(header: Header, view: DataView): number {
   const nameBytes = writeName(call.algorithm, view);
   view.setUint8(44, nameBytes);
   const end = FIXED_BYTES + nameBytes;
-  for (let lane = 0; lane < granted.length; lane++)
-    view.setUint32(end + 4 * lane, granted[lane] as number, true);
-  return end + 4 * granted.length;
+  for (let lane = 0; lane < granted.length; lane++) {
+    view.setUint32(end + LANE_BYTES * lane, granted[lane] as number, true);
+    view.setUint32(end + LANE_BYTES * lane + 4, released[lane] as number, true);
+  }
+  return writeInline(view, end + LANE_BYTES * granted.length, header.inline);
 }
+
+/** Returns the end. */
+function writeInline(view: DataView, at: number, inline: InlineMessages | undefined): number {
+  const { counts, bytes } = inline ?? NO_INLINE;
+  view.setUint16(at, counts.length, true);
+  view.setUint16(at + 2, bytes.byteLength, true);
+  let end = at + INLINE_FIXED_BYTES;
+  for (const count of counts) {
+    view.setUint16(end, count, true);
+    end += 2;
+  }
+  new Uint8Array(view.buffer, view.byteOffset + end, bytes.byteLength).set(bytes);
+  return end + bytes.byteLength;
+}
+
+const NO_INLINE: InlineMessages = { counts: [], bytes: new Uint8Array() };
 
 /** `undefined`: not a header. */
 export function readHeader(view: DataView, length: number): Header | undefined {
@@ -77,9 +123,15 @@ export function readHeader(view: DataView, length: number): Header | undefined {
   const lanes = view.getUint8(47);
   const end = FIXED_BYTES + nameBytes;
   const isPossible = nameBytes <= ALGORITHM_BYTES_MAX && lanes <= LANES_MAX;
-  if (collective === undefined || !isPossible || length !== end + 4 * lanes) return undefined;
+  if (collective === undefined || !isPossible) return undefined;
+  const inline = readInline(view, end + LANE_BYTES * lanes, length);
+  if (inline === 'malformed') return undefined;
   const granted: number[] = [];
-  for (let lane = 0; lane < lanes; lane++) granted.push(view.getUint32(end + 4 * lane, true));
+  const released: number[] = [];
+  for (let at = end; at < end + LANE_BYTES * lanes; at += LANE_BYTES) {
+    granted.push(view.getUint32(at, true));
+    released.push(view.getUint32(at + 4, true));
+  }
   return {
     kind: 'HEADER',
     sequence: view.getUint32(4, true),
@@ -104,7 +156,28 @@ export function readHeader(view: DataView, length: number): Header | undefined {
       slots: readRegion(view, 128),
     },
     granted,
+    released,
+    inline,
   };
+}
+
+/** From `at` to the end of the header, which must be `length`. */
+function readInline(
+  view: DataView,
+  at: number,
+  length: number,
+): InlineMessages | undefined | 'malformed' {
+  if (length < at + INLINE_FIXED_BYTES) return 'malformed';
+  const lanes = view.getUint16(at, true);
+  const bytes = view.getUint16(at + 2, true);
+  const start = at + INLINE_FIXED_BYTES + 2 * lanes;
+  const isPossible = lanes <= LANES_MAX && bytes <= INLINE_BYTES_MAX && lanes > 0 === bytes > 0;
+  if (!isPossible || length !== start + bytes) return 'malformed';
+  if (lanes === 0) return undefined;
+  const counts: number[] = [];
+  for (let lane = 0; lane < lanes; lane++)
+    counts.push(view.getUint16(start + 2 * (lane - lanes), true));
+  return { counts, bytes: new Uint8Array(view.buffer, view.byteOffset + start, bytes) };
 }
 
 function collectiveNumber(collective: CollectiveName): number {

@@ -3,15 +3,22 @@ import type { Rank } from '../../collectives/schedule.ts';
 import { defined } from '../../common/assert.ts';
 import type { LocalBuffer, Operation } from './operation.ts';
 import { IN_PLACE_SUFFIX, type OperationCall, sameCall } from './operation-call.ts';
-import type { Header, RemoteRegion, RemoteRegions } from './operation-header.ts';
+import type { Header, InlineMessages, RemoteRegion, RemoteRegions } from './operation-header.ts';
 import type { ByteRange, PlanPeer } from './plan.ts';
 
 /** What a peer is told when the operation starts; with it, what is granted by now is announced. */
-export function headerFor(operation: Operation, peer: PlanPeer): Header {
+export function headerFor(
+  operation: Operation,
+  peer: PlanPeer,
+  inline: InlineMessages | undefined,
+): Header {
   const { sequence, engine, call } = operation;
+  const released: number[] = [];
   const granted = peer.inbound.map((inbound) => {
     const places = engine.granted(inbound);
-    engine.inboundLane(inbound).announcedGranted = places;
+    const lane = engine.inboundLane(inbound);
+    lane.announce(places);
+    released.push(lane.released);
     return places;
   });
   return {
@@ -22,6 +29,8 @@ export function headerFor(operation: Operation, peer: PlanPeer): Header {
     expects: call.pairs?.received[peer.rank] ?? 0,
     regions: regionsFor(operation, peer),
     granted,
+    released,
+    inline,
   };
 }
 

@@ -84,6 +84,11 @@ export class Operation {
     return true;
   }
 
+  /** Whether the peer's header has come. */
+  hasStarted(peer: number): boolean {
+    return this.#regions[peer] !== undefined;
+  }
+
   /** What a peer lets this rank write; `undefined` until its header has come. */
   regions(peer: number): RemoteRegions | undefined {
     return this.#regions[peer];

@@ -21,7 +21,7 @@ import { Communicator } from './communicator.ts';
 import type { CommunicatorPort } from './communicator-init.ts';
 import { DeviceSession, type Nic } from './device-session.ts';
 import type { EngineObserver } from './events.ts';
-import type { FlushPlace, PeerSlots } from './exchange.ts';
+import type { FlushPlace, PeerSlots } from './exchange-init.ts';
 import { fabricFailure, hcclError, invalidArgument, resultOf } from './failure.ts';
 import { FLUSH_VARIABLE } from './flush.ts';
 import { CallGroup } from './group.ts';
@@ -32,6 +32,7 @@ import type { SlotPool } from './memory-map.ts';
 import { OpenCommunicator } from './open-communicator.ts';
 import { ownMemoryLayout } from './own-memory.ts';
 import { callSettings } from './settings.ts';
+import type { SharedMachine } from './shared/shared-machine.ts';
 import { StreamTable } from './stream.ts';
 import { EventTable } from './stream-event.ts';
 
@@ -48,6 +49,8 @@ export interface HcclProcessInit {
   readonly scheduler: Scheduler;
   readonly services: JobServices;
   readonly observe: EngineObserver | undefined;
+  readonly machine: SharedMachine | undefined;
+  readonly cores: number | undefined;
 }
 
 /** What hcclCommInitRank is asked for. */
@@ -140,7 +143,7 @@ export class HcclProcess {
     const settings = callSettings(this.#environment);
     const session = this.#acquire(fd);
     const slots = await this.#allocateOwn(session, nranks);
-    const { scheduler, services, observe } = this.init;
+    const { scheduler, services, observe, machine, cores } = this.init;
     const communicator = new Communicator({
       key,
       rank,
@@ -149,6 +152,9 @@ export class HcclProcess {
       scheduler,
       services,
       observe,
+      machine,
+      provider: settings.provider,
+      cores,
     });
     const comm = this.#nextComm++;
     const { barrierOffset } = ownMemoryLayout(nranks, this.#flushes);
@@ -205,6 +211,7 @@ export class HcclProcess {
       // Kernels of an operation that was given up may still use the memory.
       await session.idle();
       if (this.init.process.state === 'running') {
+        await communicator.shared.release();
         await open.scratch.release();
         if (slots !== undefined) await session.release(slots.address);
       }
@@ -236,6 +243,7 @@ export class HcclProcess {
   abort(): void {
     for (const { communicator } of this.#communicators.values()) {
       communicator.abort({ result: 'hcclInvalidUsage', message: 'The process has ended' });
+      communicator.shared.abandon();
     }
     this.#communicators.clear();
     for (const session of this.#sessions.values()) void session.close();

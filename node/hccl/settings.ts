@@ -14,6 +14,11 @@ export const TUNING_VARIABLE = 'HLSIM_TUNING';
 /** `1`: only what the real HCCL accepts is accepted; `0`: whatever hlsim has. */
 export const STRICT_VARIABLE = 'HCCL_STRICT';
 
+/** libfabric's own variable: which provider moves the bytes. Unset: the best that all ranks have. */
+export const PROVIDER_VARIABLE = 'FI_PROVIDER';
+export const PROVIDERS = ['auto', 'ws', 'p2p'] as const;
+export type ProviderChoice = (typeof PROVIDERS)[number];
+
 export interface CallSettings {
   readonly algorithm: string | undefined;
   readonly channels: number | undefined;
@@ -21,6 +26,7 @@ export interface CallSettings {
   /** The job's own table, before the built-in one. */
   readonly tuning: TuningTable | undefined;
   readonly strict: boolean;
+  readonly provider: ProviderChoice;
 }
 
 /** Throws `HlsimError` HLSIM_CONFIG for a value that means nothing. */
@@ -34,6 +40,7 @@ export function callSettings(environment: Readonly<Record<string, string>>): Cal
     sliceBytes: integer(SLICE_BYTES_VARIABLE, text(SLICE_BYTES_VARIABLE), SLICE_BYTES_MAX),
     tuning: tuningTable(text(TUNING_VARIABLE)),
     strict: onOff(STRICT_VARIABLE, text(STRICT_VARIABLE)),
+    provider: providerOf(text(PROVIDER_VARIABLE)),
   };
 }
 
@@ -62,6 +69,15 @@ function tuningTable(json: string | undefined): TuningTable | undefined {
     const message = `Expected ${TUNING_VARIABLE} to be a tuning table in JSON but found: ${cause.message}`;
     throw new HlsimError('HLSIM_CONFIG', message, { cause });
   }
+}
+
+function providerOf(text = 'auto'): ProviderChoice {
+  const found = PROVIDERS.find((name) => name === text);
+  if (found !== undefined) return found;
+  throw new HlsimError(
+    'HLSIM_CONFIG',
+    `Expected ${PROVIDER_VARIABLE} to be one of ${PROVIDERS.join(', ')} but found ${text}`,
+  );
 }
 
 function onOff(name: string, text: string | undefined): boolean {

@@ -5,6 +5,8 @@ import { HCCL_DEFAULT_STREAM, type HcclStream } from './hccl.ts';
 export const HCCL_STREAMS_MAX = 64;
 /** Calls, groups and waits queued on one stream; a further one waits until there is room. */
 export const STREAM_DEPTH_MAX = 256;
+/** A stream that was full has room again when no more than this are left: whoever waits is woken once for many. */
+const REFILL_DEPTH = STREAM_DEPTH_MAX / 2;
 
 export class Stream {
   #tail: Promise<void> = Promise.resolve();
@@ -14,7 +16,8 @@ export class Stream {
 
   /** Waits until the stream takes one more piece of work, which then has its place. First come, first served. */
   async room(): Promise<void> {
-    if (this.#queued < STREAM_DEPTH_MAX) this.#queued++;
+    const isFull = this.#queued >= STREAM_DEPTH_MAX || this.#waitingForRoom.length > 0;
+    if (!isFull) this.#queued++;
     else await new Promise<void>((resume) => this.#waitingForRoom.push(resume));
   }
 
@@ -29,12 +32,20 @@ export class Stream {
         this.#failure ??= reason;
       })
       .finally(() => {
-        const next = this.#waitingForRoom.shift();
-        if (next === undefined) this.#queued--;
-        else next();
+        this.#queued--;
+        if (this.#queued <= REFILL_DEPTH) this.#refill();
       });
     this.#tail = ended;
     return ended;
+  }
+
+  #refill(): void {
+    while (this.#queued < STREAM_DEPTH_MAX) {
+      const next = this.#waitingForRoom.shift();
+      if (next === undefined) return;
+      this.#queued++;
+      next();
+    }
   }
 
   /** Resolves when everything that is queued now has ended, well or not. */

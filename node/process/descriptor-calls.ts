@@ -109,6 +109,27 @@ async function ioctl(
   request: string,
   argument: SystemCallValue,
 ): Promise<SystemCallValue> {
+  const file = fileFor(caller, fd, request);
+  file.get();
+  try {
+    return await file.operations.ioctl?.(caller, request, argument);
+  } finally {
+    file.put();
+  }
+}
+
+/** The ioctl of a request that is answered inside the call, for libraries on the kernel's own thread. */
+export function ioctlNow(
+  caller: SimProcess,
+  fd: number,
+  request: string,
+  argument: SystemCallValue,
+): SystemCallValue | Promise<SystemCallValue> {
+  return fileFor(caller, fd, request).operations.ioctl?.(caller, request, argument);
+}
+
+/** The open file behind `fd`, which takes ioctls. */
+function fileFor(caller: SimProcess, fd: number, request: string): OpenFile {
   const file = caller.fds.lookup(fd);
   if (typeof file === 'string') throw errnoFailure(file, `ioctl ${request} on fd ${fd}`);
   if (file.operations.ioctl === undefined) {
@@ -117,10 +138,5 @@ async function ioctl(
       `ioctl ${request} on fd ${fd}, which is a ${file.operations.kind}`,
     );
   }
-  file.get();
-  try {
-    return await file.operations.ioctl(caller, request, argument);
-  } finally {
-    file.put();
-  }
+  return file;
 }

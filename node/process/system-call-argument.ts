@@ -66,16 +66,29 @@ export function isSystemCallValue(value: unknown): value is SystemCallValue {
     left--;
     if (left < 0 || depth > DEPTH_MAX) return false;
     if (isScalar(part) || part instanceof Uint8Array) return true;
-    if (!Array.isArray(part) && !isPlainObject(part)) return false;
-    // A hole is seen by some ways of walking an array and not by others.
-    if (Array.isArray(part) && Object.keys(part).length !== part.length) return false;
-    return Object.values(part).every((inner) => walk(inner, depth + 1));
+    if (!isContainer(part)) return false;
+    for (const name in part) if (!walk(part[name], depth + 1)) return false;
+    return true;
   };
   return walk(value, 0);
 }
 
+/** An array or a plain object. A hole is seen by some ways of walking an array and not by others. */
+function isContainer(value: unknown): value is SystemCallRecord {
+  if (Array.isArray(value)) return Object.keys(value).length === value.length;
+  return isPlainObject(value);
+}
+
 function isScalar(value: unknown): boolean {
-  return value === undefined || value === null || /^(boolean|number|string)$/.test(typeof value);
+  switch (typeof value) {
+    case 'undefined':
+    case 'boolean':
+    case 'number':
+    case 'string':
+      return true;
+    default:
+      return value === null;
+  }
 }
 
 function isPlainObject(value: unknown): value is SystemCallRecord {

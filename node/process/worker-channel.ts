@@ -2,7 +2,11 @@
  * The channel's MessagePort form: the process is a worker thread. `portChannel` is the worker's end,
  * `servePort` the kernel's. The kernel trusts nothing that comes over the port: a message that is not
  * a system call ends the process, as a kernel ends one that breaks its rules; the host lives on.
+ *
+ * A message wakes the other thread, which costs more than most calls: calls that are made in one turn of
+ * the event loop travel in one message, and so do the replies of one turn.
  */
+import { nextTick } from 'node:process';
 import type { MessagePort } from 'node:worker_threads';
 import { HlsimError, messageOf } from '../../common/errors.ts';
 import type { Signal } from './signal.ts';
@@ -44,10 +48,12 @@ export function portChannel(port: MessagePort): SystemCallChannel {
   let state: 'open' | 'closed' = 'open';
 
   const listeners = new Set<(signal: Signal) => void>();
-  const heard = (message: SystemCallReply | SignalMessage) => {
-    if ('id' in message) settle(message);
+  const heard = (message: SystemCallReply | readonly SystemCallReply[] | SignalMessage) => {
+    if (isBatch(message)) message.forEach(settle);
+    else if ('id' in message) settle(message);
     else for (const listener of listeners) listener(message.signal);
   };
+  const outbox = new Outbox<SystemCallRequest>((requests) => port.postMessage(requests));
   const settle = (reply: SystemCallReply) => {
     const call = pending.get(reply.id);
     if (call === undefined) return;
@@ -63,7 +69,7 @@ export function portChannel(port: MessagePort): SystemCallChannel {
   };
   const post = (name: string, argument: SystemCallValue, call: PendingCall) => {
     const id = ++lastId;
-    port.postMessage({ id, name, argument } satisfies SystemCallRequest);
+    outbox.add({ id, name, argument });
     pending.set(id, call);
     port.ref();
   };
@@ -104,6 +110,9 @@ export function servePort(
   onClosed: () => void = () => process.exit(),
 ): () => void {
   let pendingCount = 0;
+  const outbox = new Outbox<SystemCallReply>((replies) => {
+    if (process.state === 'running') sendReplies(port, replies);
+  });
   const refuse = (found: string) => {
     if (process.state === 'exited') return;
     port.close();
@@ -120,13 +129,18 @@ export function servePort(
     pendingCount++;
     const reply = await table.serve(process, request);
     pendingCount--;
-    if (process.state === 'running') send(port, reply);
+    outbox.add(reply);
+  };
+  const take = (request: unknown) => {
+    if (process.state === 'exited') return;
+    if (!isRequest(request)) refuse('a message that is none');
+    else if (pendingCount >= PENDING_CALLS_MAX) refuse(`more than ${PENDING_CALLS_MAX} at a time`);
+    else void serve(request);
   };
   port.on('message', (message: unknown) => {
-    if (process.state === 'exited') return;
-    if (!isRequest(message)) refuse('a message that is none');
-    else if (pendingCount >= PENDING_CALLS_MAX) refuse(`more than ${PENDING_CALLS_MAX} at a time`);
-    else void serve(message);
+    if (!Array.isArray(message)) take(message);
+    else if (message.length > PENDING_CALLS_MAX) refuse(`more than ${PENDING_CALLS_MAX} at a time`);
+    else for (const request of message) take(request);
   });
   port.on('messageerror', (error) => refuse(`an unreadable message (${messageOf(error)})`));
   port.on('close', onClosed);
@@ -136,6 +150,49 @@ export function servePort(
     port.close();
     process.exit();
   };
+}
+
+/** What is sent when the present turn of the event loop, with all its promise reactions, is over. */
+class Outbox<T> {
+  readonly #post: (messages: T | readonly T[]) => void;
+  #messages: T[] = [];
+
+  constructor(post: (messages: T | readonly T[]) => void) {
+    this.#post = post;
+  }
+
+  add(message: T): void {
+    this.#messages.push(message);
+    // From inside a promise reaction this runs when no other one is left.
+    if (this.#messages.length === 1) nextTick(() => this.#flush());
+  }
+
+  #flush(): void {
+    const messages = this.#messages;
+    this.#messages = [];
+    const [only] = messages;
+    this.#post(messages.length === 1 && only !== undefined ? only : messages);
+  }
+}
+
+function isBatch<T extends object>(message: T | readonly T[]): message is readonly T[] {
+  return Array.isArray(message);
+}
+
+/** If one of them cannot be sent, each goes alone. */
+function sendReplies(
+  port: MessagePort,
+  replies: SystemCallReply | readonly SystemCallReply[],
+): void {
+  if (!isBatch(replies)) {
+    send(port, replies);
+    return;
+  }
+  try {
+    port.postMessage(replies);
+  } catch {
+    for (const reply of replies) send(port, reply);
+  }
 }
 
 /** A handler's value that cannot be sent is the handler's bug: the caller gets it as a failure. */

@@ -42,7 +42,8 @@ export const FRAME_OFFSETS = {
 
 const FLAG_FIRST = 0b01;
 const FLAG_LAST = 0b10;
-const KNOWN_FLAGS = FLAG_FIRST | FLAG_LAST;
+const FLAG_ACK_LATER = 0b100;
+const KNOWN_FLAGS = FLAG_FIRST | FLAG_LAST | FLAG_ACK_LATER;
 
 /** Addresses stay below 2^53, so that a number holds them exactly. */
 const ADDRESS_HIGH_LIMIT = 2 ** 21;
@@ -59,26 +60,29 @@ const scratch = new Uint8Array(FRAME_HEADER_BYTES);
 const view = new DataView(scratch.buffer);
 
 /**
- * Writes `header` into the first 64 bytes of `target`. A header that `decodeFrameHeader` would refuse
+ * Writes `header` into 64 bytes of `target`, from `offset` on. A header that `decodeFrameHeader` would refuse
  * is a programmer error.
  */
 export function encodeFrameHeader(
   header: FrameHeader,
   incarnation: number,
   target: Uint8Array,
+  offset = 0,
 ): void {
   assertFrameHeader(header);
   assert(isUint32(incarnation), `Expected a 32-bit incarnation but found ${incarnation}`);
   assert(
-    target.byteLength >= FRAME_HEADER_BYTES,
-    `Expected room for ${FRAME_HEADER_BYTES} bytes but found ${target.byteLength}`,
+    target.byteLength >= offset + FRAME_HEADER_BYTES,
+    `Expected room for ${FRAME_HEADER_BYTES} bytes but found ${target.byteLength - offset}`,
   );
   view.setUint32(FRAME_OFFSETS.magic, FRAME_MAGIC, true);
   view.setUint8(FRAME_OFFSETS.version, FRAME_VERSION);
   view.setUint8(FRAME_OFFSETS.type, FRAME_TYPES[header.type]);
   view.setUint8(
     FRAME_OFFSETS.flags,
-    (header.first ? FLAG_FIRST : 0) | (header.last ? FLAG_LAST : 0),
+    (header.first ? FLAG_FIRST : 0) |
+      (header.last ? FLAG_LAST : 0) |
+      (header.ackLater ? FLAG_ACK_LATER : 0),
   );
   view.setUint8(FRAME_OFFSETS.syndrome, NAK_SYNDROMES[header.syndrome]);
   view.setUint32(FRAME_OFFSETS.incarnation, incarnation, true);
@@ -95,22 +99,27 @@ export function encodeFrameHeader(
   view.setUint32(FRAME_OFFSETS.immediate, header.immediate, true);
   view.setUint32(FRAME_OFFSETS.credits, header.credits, true);
   view.setUint32(FRAME_OFFSETS.reserved, 0, true);
-  target.set(scratch);
+  target.set(scratch, offset);
 }
 
 /**
- * Reads the header at the start of `bytes`, which come from a message of `messageBytes` bytes in all
+ * Reads the header at `offset` of `bytes`, which come from a message of `messageBytes` bytes in all
  * (header and payload). Never throws: whatever is wrong is the `error`, a sentence for people.
  */
-export function decodeFrameHeader(bytes: Uint8Array, messageBytes: number): DecodedFrame {
-  if (messageBytes < FRAME_HEADER_BYTES || bytes.byteLength < FRAME_HEADER_BYTES) {
+export function decodeFrameHeader(
+  bytes: Uint8Array,
+  messageBytes: number,
+  offset = 0,
+): DecodedFrame {
+  if (messageBytes < FRAME_HEADER_BYTES || bytes.byteLength - offset < FRAME_HEADER_BYTES) {
     return {
       error: `Expected a frame of at least ${FRAME_HEADER_BYTES} bytes but found ${messageBytes}`,
     };
   }
-  scratch.set(
-    bytes.byteLength === FRAME_HEADER_BYTES ? bytes : bytes.subarray(0, FRAME_HEADER_BYTES),
-  );
+  // A loop, because a view of a part costs more than 64 bytes do.
+  for (let index = 0; index < FRAME_HEADER_BYTES; index++) {
+    scratch[index] = bytes[offset + index] ?? 0;
+  }
   const encodingFault = faultOfEncoding();
   if (encodingFault !== undefined) return { error: encodingFault };
   const header = readScratch();
@@ -150,6 +159,7 @@ function readScratch(): FrameHeader {
     type: defined(TYPE_BY_CODE[view.getUint8(FRAME_OFFSETS.type)], 'a known frame type'),
     first: (flags & FLAG_FIRST) !== 0,
     last: (flags & FLAG_LAST) !== 0,
+    ackLater: (flags & FLAG_ACK_LATER) !== 0,
     destQpn: view.getUint32(FRAME_OFFSETS.destQpn, true),
     sourceQpn: view.getUint32(FRAME_OFFSETS.sourceQpn, true),
     qpEpoch: view.getUint32(FRAME_OFFSETS.qpEpoch, true),

@@ -1,14 +1,13 @@
 /**
  * From bytes to the sink: decodes a header, asks where the payload goes, and reports the frame. A
  * reader that has whole messages calls `message`; one that sees the header before the payload calls
- * `begin`, fills the views itself and calls `land`.
+ * `begin`, fills the views itself and calls `end`.
  */
 import { assert } from '../../common/assert.ts';
 import { totalLength } from '../../common/bytes.ts';
 import { FRAME_HEADER_BYTES, type FrameHeader } from './frame.ts';
 import { decodeFrameHeader } from './frame-codec.ts';
 import { isReply } from './frame-rules.ts';
-import type { MessageReader } from './link-medium.ts';
 import type { FrameSink, LinkCounters } from './transport.ts';
 
 export interface FrameReceiverInit {
@@ -31,9 +30,34 @@ export type FramePlacement =
     }
   | { readonly error: string };
 
+/** Takes frames off a connection. */
+export interface FrameReader {
+  /**
+   * One whole message, in pieces of any size. Returns what is wrong with it, upon which the
+   * connection is closed as `violated`; `undefined` if all is well.
+   */
+  message(fragments: readonly Uint8Array[]): string | undefined;
+  /** The header at `offset` of `bytes`, of a message of `messageBytes` bytes. Nothing is stored yet. */
+  begin(bytes: Uint8Array, offset: number, messageBytes: number): FramePlacement;
+  /** Where the payload of a frame that has begun belongs now: `begin` again, without a new frame. */
+  again(header: FrameHeader): readonly Uint8Array[] | null;
+  /** The frame that has begun is complete; `isPlaced`: its payload is in the views. */
+  end(header: FrameHeader, isPlaced: boolean): void;
+}
+
 const NO_VIEWS: readonly Uint8Array[] = [];
 
-export class FrameReceiver implements MessageReader {
+/** Of a connection that nobody has asked for yet: a frame breaks the protocol. */
+export function refuseFrames(reason: string): FrameReader {
+  return {
+    message: () => reason,
+    begin: () => ({ error: reason }),
+    again: () => null,
+    end: () => undefined,
+  };
+}
+
+export class FrameReceiver implements FrameReader {
   readonly #init: FrameReceiverInit;
   #stopped = false;
 
@@ -41,15 +65,14 @@ export class FrameReceiver implements MessageReader {
     this.#init = init;
   }
 
-  /** From now on messages are ignored: the link has been given up, or has a newer connection. */
+  /** From now on frames are ignored: the link has been given up, or has a newer connection. */
   stop(): void {
     this.#stopped = true;
   }
 
-  /** A header has arrived, of a message of `messageBytes` bytes in all. Nothing is stored yet. */
-  begin(bytes: Uint8Array, messageBytes: number): FramePlacement {
-    const { nodeId, incarnation, takes, sink } = this.#init;
-    const decoded = decodeFrameHeader(bytes, messageBytes);
+  begin(bytes: Uint8Array, offset: number, messageBytes: number): FramePlacement {
+    const { incarnation, takes } = this.#init;
+    const decoded = decodeFrameHeader(bytes, messageBytes, offset);
     if (decoded.error !== undefined) return decoded;
     const header = decoded.ok;
     if (decoded.incarnation !== incarnation) {
@@ -58,36 +81,46 @@ export class FrameReceiver implements MessageReader {
       };
     }
     if (isReply(header.type) !== (takes === 'replies')) {
-      return { error: `Expected ${takes} on this end of the link but found a ${header.type}` };
+      return { error: `Expected only ${takes} on this end of a link but found a ${header.type}` };
     }
-    if (header.payloadLength === 0) return { header, views: NO_VIEWS };
-    const views = sink.place(nodeId, header);
+    return { header, views: this.again(header) };
+  }
+
+  again(header: FrameHeader): readonly Uint8Array[] | null {
+    if (this.#stopped) return null;
+    if (header.payloadLength === 0) return NO_VIEWS;
+    const views = this.#init.sink.place(this.#init.nodeId, header);
     assert(
       views === null || totalLength(views) === header.payloadLength,
       `Expected views of ${header.payloadLength} bytes from place()`,
     );
-    return { header, views };
+    return views;
   }
 
-  /** The frame that `begin` placed is complete. */
-  land(header: FrameHeader): void {
-    if (!this.#stopped) this.#init.sink.landed(this.#init.nodeId, header);
+  end(header: FrameHeader, isPlaced: boolean): void {
+    if (this.#stopped) return;
+    const { nodeId, sink, counters } = this.#init;
+    counters.framesReceived++;
+    counters.payloadBytesReceived += header.payloadLength;
+    if (isPlaced) sink.landed(nodeId, header);
   }
 
   message(fragments: readonly Uint8Array[]): string | undefined {
     if (this.#stopped) return undefined;
-    const placement = this.begin(headerOf(fragments), totalLength(fragments));
+    const placement = this.begin(headerOf(fragments), 0, totalLength(fragments));
     if (placement.error !== undefined) return placement.error;
     const { header, views } = placement;
-    this.#init.counters.framesReceived++;
-    this.#init.counters.payloadBytesReceived += header.payloadLength;
-    if (views === null || this.#stopped) return undefined;
-    scatter(fragments, FRAME_HEADER_BYTES, views);
-    this.land(header);
+    const isPlaced = views !== null && !this.#isStopped();
+    if (isPlaced) scatter(fragments, FRAME_HEADER_BYTES, views);
+    this.end(header, isPlaced);
     return undefined;
   }
-}
 
+  /** A method, because callbacks of the sink may have given the link up since the last look. */
+  #isStopped(): boolean {
+    return this.#stopped;
+  }
+}
 /** At least the header's bytes, if the message has as many. */
 function headerOf(fragments: readonly Uint8Array[]): Uint8Array {
   const first = fragments[0];

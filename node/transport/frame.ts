@@ -51,6 +51,8 @@ export interface FrameHeader {
   /** Position in its message: the first frame, the last frame, both, or neither. */
   readonly first: boolean;
   readonly last: boolean;
+  /** Its sender does not wait for the acknowledgement, which may come with later ones (BTH AckReq is 0). */
+  readonly ackLater: boolean;
   /** Queue pair (or, for `CM`, endpoint id) at the receiver of this frame. */
   readonly destQpn: number;
   readonly sourceQpn: number;
@@ -75,7 +77,7 @@ export interface FrameHeader {
 }
 
 export const FRAME_HEADER_BYTES = 64;
-export const FRAME_VERSION = 2;
+export const FRAME_VERSION = 3;
 
 /** Payload of the frames whose payload has one length only: they are whole messages. */
 export const FIXED_PAYLOAD_BYTES: Readonly<Partial<Record<FrameType, number>>> = {
@@ -85,7 +87,7 @@ export const FIXED_PAYLOAD_BYTES: Readonly<Partial<Record<FrameType, number>>> =
 };
 
 /** Payload bytes that one frame may carry; the path MTU of every queue pair. */
-export const LINK_MTU_BYTES = 256 * 1024;
+export const LINK_MTU_BYTES = 1024 * 1024;
 
 /** Longest message of any kind: 2^31 bytes, as InfiniBand has it (IBTA volume 1, section 9.4.1). */
 export const MAX_MESSAGE_BYTES = 2 ** 31;

@@ -18,6 +18,7 @@ import {
   CONNECT_MS,
   type FrameSink,
   type LinkCounters,
+  type LinkKind,
   type Peer,
   REDIAL_MS,
   type SendOutcome,
@@ -65,6 +66,28 @@ export class InboundLink {
     const outcome = this.#attempt.connection.reply(header);
     if (outcome === 'queued') this.#init.counters.framesSent++;
     return outcome;
+  }
+
+  /** What carries it; `undefined` if it is down. */
+  get kind(): LinkKind | undefined {
+    return this.#state === 'up' ? this.#attempt?.connection.kind : undefined;
+  }
+
+  /** Whether no view that `place` answered is still filled. */
+  get isQuiet(): boolean {
+    return this.#attempt?.connection.filling.isQuiet ?? true;
+  }
+
+  /** As `Transport.quiesce`, of what arrives. */
+  async quiesce(deadlineMs: number): Promise<void> {
+    const connection = this.#attempt?.connection;
+    if (connection === undefined || connection.filling.isQuiet) return;
+    connection.recall();
+    const cancel = this.#init.scheduler.after(deadlineMs, () =>
+      connection.abort(`Expected the rest of a payload within ${deadlineMs} ms`),
+    );
+    await connection.filling.quiet();
+    cancel();
   }
 
   /** Gives the link up, silently. */

@@ -6,7 +6,8 @@
  * Nothing here calls back synchronously: a callback never runs inside the call that caused it.
  */
 import type { FrameHeader } from './frame.ts';
-import type { LinkAddress, Peer, SendOutcome } from './transport.ts';
+import type { FrameReader } from './frame-receiver.ts';
+import type { LinkAddress, LinkKind, Peer, SendOutcome } from './transport.ts';
 import type { ViewLedger } from './view-ledger.ts';
 
 /** How an end of a connection learns that it is over. `reason` is for people. */
@@ -34,18 +35,9 @@ export const LINK_CLOSE_CODES = {
 
 export type LinkCloseCode = keyof typeof LINK_CLOSE_CODES;
 
-/** Takes messages off a connection. */
-export interface MessageReader {
-  /**
-   * One whole message, in pieces of any size. Returns what is wrong with it, upon which the
-   * connection is closed as `violated`; `undefined` if all is well.
-   */
-  message(fragments: readonly Uint8Array[]): string | undefined;
-}
-
 /** The end of a connection that `connect` dialled: it takes data and sends replies. */
 export interface DialledEnd {
-  readonly reader: MessageReader;
+  readonly reader: FrameReader;
   opened(): void;
   /** Once, whether it was ever open or not; not after this end's own `close`. */
   closed(closure: Closure): void;
@@ -53,7 +45,7 @@ export interface DialledEnd {
 
 /** The end of a connection that was accepted: it sends data and takes replies. */
 export interface AcceptedEnd {
-  readonly reader: MessageReader;
+  readonly reader: FrameReader;
   /** The medium has taken something that was queued: `queuedBytes` is lower. */
   drained(): void;
   /** Once; not after this end's own `close`. */
@@ -62,8 +54,19 @@ export interface AcceptedEnd {
 
 /** A connection that this host dialled. */
 export interface DialledConnection {
+  /** What carries it; `undefined` before it is open. */
+  readonly kind: LinkKind | undefined;
   /** Sends a reply frame. */
   reply(header: FrameHeader): SendOutcome;
+  /** Which views of `place` are still being filled. */
+  readonly filling: ViewLedger;
+  /**
+   * What `place` has answered may not hold any more: before more of a payload that is under way is
+   * stored than what the next read brings, `place` is asked again.
+   */
+  recall(): void;
+  /** Breaks it; the end is told later. Nothing is stored any more. */
+  abort(reason: string): void;
   /** Closes or abandons it, without a further callback. */
   close(code: LinkCloseCode, reason: string): void;
 }
@@ -77,6 +80,7 @@ export interface DialIdentity {
 
 /** A connection that a peer dialled. */
 export interface AcceptedConnection extends DialIdentity {
+  readonly kind: LinkKind;
   readonly open: boolean;
   /** Bytes that the medium has not taken yet. */
   readonly queuedBytes: number;

@@ -1,17 +1,21 @@
 /**
- * What both ends of a WebSocket connection have in common: messages go to a reader, anything that is
- * not a whole binary message of the protocol closes the connection, and its end is told once.
+ * What both ends of a WebSocket connection have in common once it is open: closing, control frames,
+ * and that its end is told once. Anything that is not a frame of the protocol closes it.
  */
-import type { WebSocket } from 'ws';
-import {
-  type Closure,
-  LINK_CLOSE_CODES,
-  type LinkCloseCode,
-  type MessageReader,
-} from './link-medium.ts';
+import type { Socket } from 'node:net';
+import { messageOf } from '../../common/errors.ts';
+import type { CancelTimer, Scheduler } from '../../common/scheduler.ts';
+import { type Closure, LINK_CLOSE_CODES, type LinkCloseCode } from './link-medium.ts';
+import { closePayload, NO_STATUS, OPCODES, readClosePayload } from './websocket-frames.ts';
+import type { WebSocketWriter } from './websocket-writer.ts';
 
 /** How long a closing handshake may take until the socket is destroyed. */
 export const CLOSE_GRACE_MS = 250;
+/**
+ * Unsent bytes of replies and answered pings above which the peer is taken for dead: it does not read
+ * its own link.
+ */
+export const REPLY_QUEUE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** The peer says with this that it will not come back, or that this host broke the protocol. */
 const FINAL_CODES: ReadonlySet<number> = new Set([
@@ -25,102 +29,143 @@ const FINAL_CODES: ReadonlySet<number> = new Set([
   1009,
 ]);
 
-/** A close frame's reason has at most 123 bytes (RFC 6455 section 5.5). */
-const CLOSE_REASON_BYTES = 123;
-
-export interface LinkSocketEnd {
-  readonly reader: MessageReader;
-  closed(closure: Closure): void;
+export interface LinkSocketInit {
+  readonly socket: Socket;
+  readonly scheduler: Scheduler;
+  /** Names the other end in reasons. */
+  readonly label: string;
+  readonly writer: WebSocketWriter;
+  /** Whether a payload that is under way is being stored. */
+  readonly isFilling: () => boolean;
+  /** No frame may be read any more: the connection is over, or going to be. */
+  readonly stopReading: () => void;
+  /** Nothing is read from or written to memory any more. */
+  readonly released: () => void;
+  /** Once, but not after `close` or `terminate`. */
+  readonly closed: (closure: Closure) => void;
 }
 
 export class LinkSocket {
-  readonly #socket: WebSocket;
-  readonly #label: string;
-  #end: LinkSocketEnd;
-  #settled = false;
+  readonly #init: LinkSocketInit;
+  readonly #socket: Socket;
+  #state: 'open' | 'closing' | 'destroyed' = 'open';
+  #isTold = false;
   #failure: string | undefined;
+  #cancelGrace: CancelTimer = () => undefined;
 
-  /** `label` names the other end in reasons. */
-  constructor(socket: WebSocket, label: string, end: LinkSocketEnd) {
-    this.#socket = socket;
-    this.#label = label;
-    this.#end = end;
-    socket.binaryType = 'fragments';
-    socket.on('message', (data, isBinary) => {
-      if (!this.#settled) this.#message(data as Buffer[], isBinary);
+  constructor(init: LinkSocketInit) {
+    this.#init = init;
+    this.#socket = init.socket;
+    this.#socket.on('error', (error) => {
+      this.#failure ??= messageOf(error);
     });
-    socket.on('error', (error: Error & { code?: string }) => {
-      this.#failure = error.message;
-      if (error.code?.startsWith('WS_ERR_')) this.#violated(error.message);
+    this.#socket.on('end', () => this.#destroy());
+    this.#socket.on('close', () => {
+      this.#destroy();
+      this.#cancelGrace();
+      const failure = this.#failure === undefined ? '' : `: ${this.#failure}`;
+      this.#tell({
+        kind: 'broken',
+        reason: `The connection to ${init.label} broke${failure}`,
+      });
     });
-    socket.on('close', (code, text) => this.#settle(this.#closureOf(code, text.toString())));
   }
 
   /** Nothing has ended the connection yet, from either side. */
   get open(): boolean {
-    return !this.#settled && this.#socket.readyState === this.#socket.OPEN;
-  }
-
-  bind(end: LinkSocketEnd): void {
-    this.#end = end;
+    return this.#state === 'open';
   }
 
   /** Destroys the connection; its end is told later that it broke, and why. */
   abort(failure: string): void {
-    this.#failure = failure;
-    this.#socket.terminate();
+    this.#failure ??= failure;
+    this.#destroy();
   }
 
-  /** Destroys the connection with this result. */
-  fail(closure: Closure): void {
-    this.#socket.terminate();
-    this.#settle(closure);
-  }
-
-  /** Closes it without telling the end; destroys it if the handshake takes `CLOSE_GRACE_MS`. */
+  /**
+   * Closes it without telling its end; destroys it if the handshake takes `CLOSE_GRACE_MS`, and at once
+   * with frames queued or a payload being stored: the memory may belong to somebody else by then.
+   */
   close(code: LinkCloseCode, reason: string): void {
-    this.#settled = true;
-    if (this.#socket.readyState === this.#socket.CONNECTING) this.#socket.terminate();
-    else this.#socket.close(LINK_CLOSE_CODES[code], closeReason(reason));
+    this.#isTold = true;
+    if (this.#state === 'open') this.#finish(LINK_CLOSE_CODES[code], reason);
   }
 
-  /** Destroys it without telling the end. */
-  terminate(): void {
-    this.#settled = true;
-    this.#socket.terminate();
+  /** The other end broke the protocol. */
+  violated(error: string): void {
+    if (this.#state === 'open') this.#finish(LINK_CLOSE_CODES.PROTOCOL_ERROR, error);
+    this.#tell({
+      kind: 'violated',
+      reason: `${this.#init.label} broke the link protocol: ${error}`,
+    });
   }
 
-  #message(data: Buffer[], isBinary: boolean): void {
-    const error = isBinary
-      ? this.#end.reader.message(data)
-      : 'Expected a binary message but found text';
-    if (error !== undefined) this.#violated(error);
+  /** A control frame has arrived. */
+  control(opcode: number, payload: Uint8Array): void {
+    if (opcode === OPCODES.CLOSE) this.#closedByPeer(payload);
+    else if (opcode === OPCODES.PING) this.#pong(payload);
   }
 
-  #violated(error: string): void {
-    this.#socket.close(LINK_CLOSE_CODES.PROTOCOL_ERROR, closeReason(error));
-    this.#settle({ kind: 'violated', reason: `${this.#label} broke the link protocol: ${error}` });
+  /** A ping behind a long queue is not answered: one of the later ones is. */
+  #pong(payload: Uint8Array): void {
+    const { writer } = this.#init;
+    if (this.#state !== 'open' || writer.queuedBytes > REPLY_QUEUE_BYTES_MAX) return;
+    writer.control(OPCODES.PONG, payload);
   }
 
-  #settle(closure: Closure): void {
-    if (this.#settled) return;
-    this.#settled = true;
-    this.#end.closed(closure);
-  }
-
-  #closureOf(code: number, text: string): Closure {
-    const detail = text === '' ? '' : `: ${text}`;
-    if (FINAL_CODES.has(code)) {
-      return { kind: 'ended', reason: `${this.#label} closed the link (code ${code})${detail}` };
+  #closedByPeer(payload: Uint8Array): void {
+    const said = readClosePayload(payload);
+    if (typeof said === 'string') {
+      this.violated(said);
+      return;
     }
-    const failure = this.#failure === undefined ? detail : `: ${this.#failure}`;
-    return { kind: 'broken', reason: `The connection to ${this.#label} broke${failure}` };
+    if (this.#state === 'open') this.#finish(said.code, '');
+    else this.#destroy();
+    this.#tell(closureOf(this.#init.label, said.code, said.reason));
+  }
+
+  /** Says goodbye and waits for the other end to do the same. */
+  #finish(code: number, reason: string): void {
+    const { writer, scheduler, isFilling, stopReading } = this.#init;
+    const wasFilling = isFilling();
+    this.#state = 'closing';
+    stopReading();
+    writer.flush();
+    if (writer.queuedBytes > 0) {
+      this.#destroy();
+      return;
+    }
+    writer.control(
+      OPCODES.CLOSE,
+      code === NO_STATUS ? new Uint8Array(0) : closePayload(code, reason),
+    );
+    if (wasFilling) {
+      this.#destroy();
+      return;
+    }
+    this.#socket.end();
+    this.#cancelGrace = scheduler.after(CLOSE_GRACE_MS, () => this.#destroy());
+  }
+
+  #destroy(): void {
+    if (this.#state === 'destroyed') return;
+    this.#state = 'destroyed';
+    this.#init.stopReading();
+    this.#socket.destroy();
+    this.#init.released();
+  }
+
+  #tell(closure: Closure): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    this.#init.closed(closure);
   }
 }
 
-/** `reason` cut to what a close frame holds; never in the middle of a character. */
-function closeReason(reason: string): string {
-  let cut = reason.slice(0, CLOSE_REASON_BYTES);
-  while (Buffer.byteLength(cut) > CLOSE_REASON_BYTES) cut = cut.slice(0, -1);
-  return cut;
+function closureOf(label: string, code: number, reason: string): Closure {
+  const detail = reason === '' ? '' : `: ${reason}`;
+  if (FINAL_CODES.has(code)) {
+    return { kind: 'ended', reason: `${label} closed the link (code ${code})${detail}` };
+  }
+  return { kind: 'broken', reason: `The connection to ${label} broke${detail}` };
 }

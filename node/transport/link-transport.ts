@@ -20,6 +20,7 @@ import {
   LINK_HIGH_WATER_BYTES,
   type LinkAddress,
   type LinkCounters,
+  type LinkKind,
   type Peer,
   type SendOutcome,
   type Transport,
@@ -127,12 +128,26 @@ export class LinkTransport implements Transport {
     return link?.reply(header) ?? 'down';
   }
 
+  linkKind(nodeId: string): LinkKind | undefined {
+    if (nodeId === this.nodeId) return this.#loopback?.kind;
+    const links = this.#peers.get(nodeId);
+    return links?.outbound.kind ?? links?.inbound.kind;
+  }
+
   isQuiet(nodeId: string): boolean {
-    return this.#sendingLink(nodeId)?.isQuiet ?? true;
+    if (nodeId === this.nodeId) return this.#loopback?.isQuiet ?? true;
+    const links = this.#peers.get(nodeId);
+    return links === undefined || (links.outbound.isQuiet && links.inbound.isQuiet);
   }
 
   async quiesce(nodeId: string, deadlineMs: number): Promise<void> {
-    await this.#sendingLink(nodeId)?.quiesce(deadlineMs);
+    if (nodeId === this.nodeId) {
+      await this.#loopback?.quiesce();
+      return;
+    }
+    const links = this.#peers.get(nodeId);
+    if (links === undefined) return;
+    await Promise.all([links.outbound.quiesce(deadlineMs), links.inbound.quiesce(deadlineMs)]);
   }
 
   counters(nodeId: string): LinkCounters {

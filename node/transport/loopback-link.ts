@@ -32,6 +32,7 @@ interface QueuedFrame {
 const NO_VIEWS: readonly Uint8Array[] = [];
 
 export class LoopbackLink {
+  readonly kind = 'memory';
   readonly #init: LoopbackLinkInit;
   readonly #views = new ViewLedger();
   readonly #deliverSoon = () => this.#deliverBurst();

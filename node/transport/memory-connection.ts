@@ -1,11 +1,13 @@
 /** A connection in memory: two wires and an end at each side, with the manners of a WebSocket. */
 import type { Scheduler } from '../../common/scheduler.ts';
 import type { FrameHeader } from './frame.ts';
+import { refuseFrames } from './frame-receiver.ts';
 import type {
   AcceptedConnection,
   AcceptedEnd,
   Closure,
   DialIdentity,
+  DialledConnection,
   DialledEnd,
   LinkCloseCode,
 } from './link-medium.ts';
@@ -14,15 +16,17 @@ import type { SendOutcome } from './transport.ts';
 import { ViewLedger } from './view-ledger.ts';
 
 const NOBODY: AcceptedEnd = {
-  reader: { message: () => 'Expected no frame before the connection has an owner' },
+  reader: refuseFrames('Expected no frame before the connection has an owner'),
   drained: () => undefined,
   closed: () => undefined,
 };
 
+/** Of ends that hand whole messages over: nothing is read or filled later. */
 const NO_VIEWS = new ViewLedger();
 
 /** What the two ends have in common; `outgoing` is set by the connection that joins them. */
 class MemoryEnd {
+  readonly kind = 'memory';
   readonly #scheduler: Scheduler;
   readonly #label: string;
   readonly incarnation: number;
@@ -99,7 +103,9 @@ class MemoryEnd {
   }
 }
 
-class MemoryDialledEnd extends MemoryEnd {
+class MemoryDialledEnd extends MemoryEnd implements DialledConnection {
+  readonly filling = NO_VIEWS;
+
   own(end: DialledEnd): void {
     this.end = { ...end, drained: () => undefined, closed: (closure) => end.closed(closure) };
   }
@@ -108,6 +114,10 @@ class MemoryDialledEnd extends MemoryEnd {
     if (!this.open || this.outgoing === undefined) return 'down';
     this.outgoing.send(header, this.incarnation, []);
     return 'queued';
+  }
+
+  recall(): void {
+    // A payload is stored within the call that placed it.
   }
 }
 

@@ -22,6 +22,7 @@ import { LinkTransport } from './link-transport.ts';
 import { MemoryConnection } from './memory-connection.ts';
 import { type MemoryWireProperties, runAfter } from './memory-wire.ts';
 import type { Transport } from './transport.ts';
+import { ViewLedger } from './view-ledger.ts';
 
 export interface MemoryNetworkInit {
   readonly scheduler: Scheduler;
@@ -160,8 +161,19 @@ export class MemoryNetwork {
 
 /** A dial under way, and the connection that it becomes. */
 class MemoryDial implements DialledConnection {
+  readonly filling = new ViewLedger();
   connection: MemoryConnection['dialled'] | undefined;
   isWanted = true;
+
+  get kind(): 'memory' | undefined {
+    return this.connection?.kind;
+  }
+
+  recall(): void {
+    this.connection?.recall();
+  }
+
+  abort: DialledConnection['abort'] = (reason) => this.connection?.abort(reason);
 
   reply: DialledConnection['reply'] = (header) => this.connection?.reply(header) ?? 'down';
 

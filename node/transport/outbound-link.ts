@@ -13,6 +13,7 @@ import {
   CONNECT_MS,
   type FrameSink,
   type LinkCounters,
+  type LinkKind,
   REDIAL_MS,
   type SendOutcome,
 } from './transport.ts';
@@ -104,12 +105,17 @@ export class OutboundLink {
     return 'queued';
   }
 
-  /** As `Transport.isQuiet`. */
+  /** What carries it; `undefined` if it is down. */
+  get kind(): LinkKind | undefined {
+    return this.#connection?.open === true ? this.#connection.kind : undefined;
+  }
+
+  /** As `Transport.isQuiet`, of what is sent. */
   get isQuiet(): boolean {
     return this.#connection?.views.isQuiet ?? true;
   }
 
-  /** As `Transport.quiesce`. */
+  /** As `Transport.quiesce`, of what is sent. */
   async quiesce(deadlineMs: number): Promise<void> {
     const connection = this.#connection;
     if (connection === undefined || connection.views.isQuiet) return;

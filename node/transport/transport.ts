@@ -29,12 +29,26 @@ export interface Peer {
  */
 export type SendOutcome = 'queued' | 'full' | 'down';
 
+/** What carries a link: a TCP connection, a Unix socket, memory of one process, memory of one machine. */
+export type LinkKind = 'tcp' | 'unix' | 'memory' | 'p2p';
+
+/**
+ * What the links between hosts may run over. `tcp`: TCP. `unix`: Unix sockets between hosts of one machine,
+ * TCP to others; it is an error if this host cannot listen on one. `auto`: the same, but without a Unix
+ * socket TCP will do.
+ */
+export const LINK_CHOICES = ['auto', 'tcp', 'unix'] as const;
+export type LinkChoice = (typeof LINK_CHOICES)[number];
+
 /** Who takes what arrives: the NIC. All calls come from the event loop, one at a time. */
 export interface FrameSink {
   /**
    * A well-formed header with a payload has arrived on the link `peer -> here`; not one payload byte
    * has been stored. Returns the views that the payload fills, in order, `payloadLength` bytes in all;
    * `null` to have the payload dropped (then `landed` is not called for it).
+   *
+   * A payload may be stored while it arrives, after this call has returned; after a `quiesce` it is
+   * asked again for the same frame. If the answer is other memory, or `null`, the rest is dropped.
    */
   place(nodeId: string, header: FrameHeader): readonly Uint8Array[] | null;
   /** A frame is complete: its payload, if any, is in the views that `place` returned. */
@@ -100,13 +114,19 @@ export interface Transport {
    * and a peer that leaves megabytes of them unread has its connection closed.
    */
   reply(nodeId: string, header: FrameHeader): SendOutcome;
-  /** Whether no payload view that `send` was given for this peer is still read. */
+  /** What carries the link here -> peer, or if it is down the one peer -> here; `undefined` if both are. */
+  linkKind(nodeId: string): LinkKind | undefined;
+  /**
+   * Whether no payload view that `send` was given for this peer is still read, and none that `place`
+   * answered for it is still filled.
+   */
   isQuiet(nodeId: string): boolean;
   /**
    * Resolves when every payload view that `send` has taken so far for this peer is not read any more:
-   * the socket took it, or the connection is gone. A connection that has not taken them after
-   * `deadlineMs` is broken and redialled, so this ends in bounded time. For owners of memory who take
-   * it back.
+   * the socket took it, or the connection is gone; and when none is filled any more that `place` would
+   * not answer again. A connection on which this is not so after `deadlineMs` is broken and redialled,
+   * so this ends in bounded time. For owners of memory who take it back: first they see to it that
+   * `place` does not give it out any more, then they call this.
    */
   quiesce(nodeId: string, deadlineMs: number): Promise<void>;
   counters(nodeId: string): LinkCounters;

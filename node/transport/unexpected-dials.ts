@@ -4,6 +4,7 @@
  * it meanwhile.
  */
 import type { CancelTimer, Scheduler } from '../../common/scheduler.ts';
+import { refuseFrames } from './frame-receiver.ts';
 import type { AcceptedConnection, Closure } from './link-medium.ts';
 import { CONNECT_MS } from './transport.ts';
 
@@ -49,7 +50,7 @@ export class UnexpectedDials {
     });
     this.#held.set(nodeId, { connection, cancelExpiry });
     connection.bind({
-      reader: { message: () => `Expected no frame from ${nodeId} before the link is in use` },
+      reader: refuseFrames(`Expected no frame from ${nodeId} before the link is in use`),
       drained: () => undefined,
       closed: (closure) => this.#closed(nodeId, closure),
     });

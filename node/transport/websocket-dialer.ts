@@ -1,12 +1,12 @@
 /**
- * The dialling end of a link as a WebSocket client: it takes bulk data, which a server never masks,
- * and sends 64-byte replies. The reader is `ws`'s own; a faster one may replace this file alone.
+ * Dials a link: connects to a peer, over a Unix socket if it is on this machine and that is allowed, else
+ * over TCP, and asks for the upgrade.
  */
-import { WebSocket } from 'ws';
+import { connect, type OnReadOpts, type Socket } from 'node:net';
 import { messageOf } from '../../common/errors.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
-import { FRAME_HEADER_BYTES, type FrameHeader, LINK_MTU_BYTES } from './frame.ts';
-import { encodeFrameHeader } from './frame-codec.ts';
+import { DialledWebSocket, WINDOW_BYTES } from './dialled-websocket.ts';
+import type { FrameHeader } from './frame.ts';
 import { closureOfRefusal, dialHeaders, type HandshakeInit, LINK_PATH } from './link-handshake.ts';
 import {
   type Closure,
@@ -16,31 +16,30 @@ import {
   formatLinkAddress,
   type LinkCloseCode,
 } from './link-medium.ts';
-import { CLOSE_GRACE_MS, LinkSocket } from './link-socket.ts';
 import type { SendOutcome } from './transport.ts';
-
-/** Unsent replies above which the peer is taken for dead: it does not read its own link. */
-export const REPLY_QUEUE_BYTES_MAX = 4 * 1024 * 1024;
-/** WebSocket fragments in one message: a header and the segments of a payload. */
-export const MESSAGE_FRAGMENTS_MAX = 1024;
-/** Socket reads that may be pending for one message; `ws` closes the connection above it. */
-export const BUFFERED_CHUNKS_MAX = 16 * 1024;
-
-/** Options of `ws` that its type declarations do not know yet. */
-const RESOURCE_LIMITS = {
-  maxFragments: MESSAGE_FRAGMENTS_MAX,
-  maxBufferedChunks: BUFFERED_CHUNKS_MAX,
-  closeTimeout: CLOSE_GRACE_MS,
-};
+import { ViewLedger } from './view-ledger.ts';
+import {
+  newUpgradeKey,
+  RESPONSE_BYTES_MAX,
+  readUpgradeResponse,
+  upgradeRequest,
+} from './websocket-upgrade.ts';
 
 export interface WebSocketDialInit {
   readonly handshake: HandshakeInit;
   readonly scheduler: Scheduler;
+  /** Path of the Unix socket where the peer would listen on this machine, if it may be used. */
+  readonly unixPathOf: (request: DialRequest) => string | undefined;
   /** There is a socket now. */
-  readonly opening: (socket: WebSocket) => void;
+  readonly opening: (socket: Socket) => void;
   /** The socket is gone, whoever closed it. */
-  readonly released: (socket: WebSocket) => void;
+  readonly released: (socket: Socket) => void;
 }
+
+type SocketKind = 'tcp' | 'unix';
+
+const HEAD_END = '\r\n\r\n';
+const NOTHING_FILLED = new ViewLedger();
 
 /** Dials `request.peer`. An address that cannot even be dialled is reported like any refusal. */
 export function dialWebSocket(
@@ -48,84 +47,169 @@ export function dialWebSocket(
   request: DialRequest,
   end: DialledEnd,
 ): DialledConnection {
-  const url = `ws://${formatLinkAddress(request.peer.address)}${LINK_PATH}`;
-  let socket: WebSocket;
-  try {
-    socket = new WebSocket(url, {
-      headers: dialHeaders(init.handshake, request),
-      perMessageDeflate: false,
-      followRedirects: false,
-      maxPayload: FRAME_HEADER_BYTES + LINK_MTU_BYTES,
-      ...RESOURCE_LIMITS,
-      generateMask: zeroMask,
-    });
-  } catch (error) {
-    const reason = `Expected an address to dial but found ${url}: ${messageOf(error)}`;
-    return new UndialledConnection(init.scheduler, end, { kind: 'ended', reason });
-  }
-  init.opening(socket);
-  socket.on('close', () => init.released(socket));
-  return new WebSocketDial(socket, request, end);
-}
-
-/**
- * A mask of zeros, with which `ws` skips both the masking and a copy. RFC 6455 wants masks to be
- * unpredictable because of proxies that scripts in browsers could poison; a link runs between hosts
- * of one trusted cluster, and carries no bytes of a browser's choice.
- */
-function zeroMask(mask: Buffer): void {
-  mask.fill(0);
+  return new WebSocketDial(init, request, end);
 }
 
 class WebSocketDial implements DialledConnection {
-  readonly #socket: WebSocket;
-  readonly #link: LinkSocket;
-  readonly #incarnation: number;
+  readonly #init: WebSocketDialInit;
+  readonly #request: DialRequest;
+  readonly #end: DialledEnd;
+  readonly #key = newUpgradeKey();
+  readonly #window = Buffer.allocUnsafeSlow(WINDOW_BYTES);
+  /** Bytes of the answer that are in the window. */
+  #held = 0;
+  #kind: SocketKind = 'tcp';
+  #socket: Socket | undefined;
+  #open: DialledWebSocket | undefined;
+  #isOver = false;
 
-  constructor(socket: WebSocket, request: DialRequest, end: DialledEnd) {
-    this.#socket = socket;
-    this.#incarnation = request.incarnation;
-    this.#link = new LinkSocket(socket, request.peer.nodeId, end);
-    socket.on('open', () => {
-      if (this.#link.open) end.opened();
-    });
-    socket.on('unexpected-response', (_request, response) => {
-      this.#link.fail(closureOfRefusal(request, response.statusCode ?? 0));
-    });
+  constructor(init: WebSocketDialInit, request: DialRequest, end: DialledEnd) {
+    this.#init = init;
+    this.#request = request;
+    this.#end = end;
+    const fault = faultOfAddress(request);
+    if (fault !== undefined) {
+      init.scheduler.soon(() => this.#fail({ kind: 'ended', reason: fault }));
+      return;
+    }
+    const path = init.unixPathOf(request);
+    if (path === undefined) this.#connectTcp();
+    else this.#connectUnix(path);
+  }
+
+  get kind(): SocketKind | undefined {
+    return this.#open === undefined ? undefined : this.#kind;
+  }
+
+  get filling(): ViewLedger {
+    return this.#open?.filling ?? NOTHING_FILLED;
   }
 
   reply(header: FrameHeader): SendOutcome {
-    if (!this.#link.open) return 'down';
-    if (this.#socket.bufferedAmount > REPLY_QUEUE_BYTES_MAX) {
-      this.#link.abort('the peer does not read the replies on its own link');
-      return 'down';
-    }
-    const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
-    encodeFrameHeader(header, this.#incarnation, bytes);
-    this.#socket.send(bytes);
-    return 'queued';
+    return this.#open?.reply(header) ?? 'down';
+  }
+
+  recall(): void {
+    this.#open?.recall();
+  }
+
+  abort(reason: string): void {
+    if (this.#open !== undefined) this.#open.abort(reason);
+    else this.#fail({ kind: 'broken', reason });
   }
 
   close(code: LinkCloseCode, reason: string): void {
-    this.#link.close(code, reason);
+    this.#isOver = true;
+    if (this.#open === undefined) this.#socket?.destroy();
+    else this.#open.close(code, reason);
   }
-}
 
-/** A dial that failed before there was a socket. */
-class UndialledConnection implements DialledConnection {
-  #closed = false;
+  #connectTcp(): void {
+    const { host, port } = this.#request.peer.address;
+    this.#kind = 'tcp';
+    const socket = connect({ host, port, noDelay: true, onread: this.#onread() });
+    this.#watch(socket, (reason) => this.#fail({ kind: 'broken', reason }));
+  }
 
-  constructor(scheduler: Scheduler, end: DialledEnd, closure: Closure) {
-    scheduler.soon(() => {
-      if (!this.#closed) end.closed(closure);
+  /** Nobody listens there if the peer is on another machine, or in another container. */
+  #connectUnix(path: string): void {
+    this.#kind = 'unix';
+    const socket = connect({ path, onread: this.#onread() });
+    this.#watch(socket, (reason) => {
+      if (socket.connecting || !wasConnected) this.#connectTcp();
+      else this.#fail({ kind: 'broken', reason });
+    });
+    let wasConnected = false;
+    socket.once('connect', () => {
+      wasConnected = true;
     });
   }
 
-  reply(): SendOutcome {
-    return 'down';
+  /** Has the socket ask for the upgrade; `failed` is called once if it ends before the answer. */
+  #watch(socket: Socket, failed: (reason: string) => void): void {
+    const { init, request } = { init: this.#init, request: this.#request };
+    const { nodeId, address } = request.peer;
+    this.#socket = socket;
+    init.opening(socket);
+    let failure = 'it closed the connection';
+    socket.on('error', (error) => {
+      failure = messageOf(error);
+    });
+    socket.on('end', () => socket.destroy());
+    socket.on('close', () => {
+      init.released(socket);
+      if (this.#isOver || this.#open !== undefined) return;
+      failed(`${nodeId} at ${formatLinkAddress(address)} does not answer: ${failure}`);
+    });
+    socket.once('connect', () => {
+      const headers = dialHeaders(init.handshake, request);
+      socket.write(upgradeRequest(formatLinkAddress(address), LINK_PATH, this.#key, headers));
+    });
   }
 
-  close(): void {
-    this.#closed = true;
+  #onread(): OnReadOpts {
+    return {
+      buffer: () => this.#open?.window() ?? this.#window.subarray(this.#held),
+      callback: (count) => {
+        if (this.#open === undefined) this.#answered(count);
+        else this.#open.read(count);
+        return true;
+      },
+    };
+  }
+
+  #answered(count: number): void {
+    this.#held += count;
+    const end = this.#window.subarray(0, this.#held).indexOf(HEAD_END);
+    if (end < 0) {
+      if (this.#held < RESPONSE_BYTES_MAX) return;
+      this.#fail({ kind: 'broken', reason: 'Expected a shorter answer to a dial' });
+      return;
+    }
+    const answer = readUpgradeResponse(this.#window.toString('latin1', 0, end), this.#key);
+    if (answer.error !== undefined) {
+      const { nodeId, address } = this.#request.peer;
+      const where = `${nodeId} at ${formatLinkAddress(address)}`;
+      this.#fail({ kind: 'broken', reason: `${where} answered a dial wrongly: ${answer.error}` });
+    } else if (answer.status !== 101) {
+      this.#fail(closureOfRefusal(this.#request, answer.status));
+    } else {
+      this.#upgraded(end + HEAD_END.length);
+    }
+  }
+
+  /** What is behind the head of the answer belongs to the link. */
+  #upgraded(headBytes: number): void {
+    const socket = this.#socket;
+    if (socket === undefined || this.#isOver) return;
+    this.#window.copyWithin(0, headBytes, this.#held);
+    const open = new DialledWebSocket({
+      socket,
+      scheduler: this.#init.scheduler,
+      request: this.#request,
+      end: this.#end,
+      window: this.#window,
+    });
+    this.#open = open;
+    this.#end.opened();
+    open.parse(this.#held - headBytes);
+  }
+
+  #fail(closure: Closure): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#socket?.destroy();
+    this.#end.closed(closure);
+  }
+}
+
+/** What keeps an address from being dialled at all. */
+function faultOfAddress(request: DialRequest): string | undefined {
+  const url = `ws://${formatLinkAddress(request.peer.address)}${LINK_PATH}`;
+  try {
+    new URL(url);
+    return undefined;
+  } catch (error) {
+    return `Expected an address to dial but found ${url}: ${messageOf(error)}`;
   }
 }

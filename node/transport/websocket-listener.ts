@@ -5,83 +5,57 @@
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
 import { assert } from '../../common/assert.ts';
 import { type ErrorCode, HlsimError, messageOf } from '../../common/errors.ts';
+import type { Scheduler } from '../../common/scheduler.ts';
 import { AcceptedWebSocket } from './accepted-websocket.ts';
-import { FRAME_HEADER_BYTES, FRAME_VERSION } from './frame.ts';
+import { FRAME_VERSION } from './frame.ts';
 import { checkDial, type HandshakeInit, LINK_HEADERS } from './link-handshake.ts';
 import { formatLinkAddress, type LinkDoor, type Refusal } from './link-medium.ts';
-import { CLOSE_GRACE_MS } from './link-socket.ts';
 import { CONNECT_MS, type LinkAddress } from './transport.ts';
+import { unixSocketPath } from './unix-socket-path.ts';
+import { acceptUpgrade } from './websocket-upgrade.ts';
 
 /** Sockets of all kinds that the listener serves at a time. */
 export const CONNECTIONS_MAX = 4096;
 /** Requests that are not even a whole HTTP header are cut off after `CONNECT_MS`, checked this often. */
 const REQUEST_CHECK_MS = 1_000;
-/** A reply is 64 bytes; nobody needs more fragments or socket reads than this for it. */
-const REPLY_FRAGMENTS_MAX = 64;
-const REPLY_CHUNKS_MAX = 1024;
-
-/** Options of `ws` that its type declarations do not know yet. */
-const RESOURCE_LIMITS = {
-  maxFragments: REPLY_FRAGMENTS_MAX,
-  maxBufferedChunks: REPLY_CHUNKS_MAX,
-  closeTimeout: CLOSE_GRACE_MS,
-};
-
 const NOT_READY: Refusal = { status: 503, reason: 'Expected a dial after the host is ready' };
 
 export class WebSocketListener {
   readonly #handshake: HandshakeInit;
-  readonly #server: Server;
-  /** Replies are all that a dialler may send, so nothing longer than a header is read. */
-  readonly #upgrader = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: FRAME_HEADER_BYTES,
-    ...RESOURCE_LIMITS,
-  });
+  readonly #scheduler: Scheduler;
+  readonly #tcp: Server;
+  /** For diallers on this machine. */
+  #unix: Server | undefined;
   /** Sockets that are not (yet) links. */
   readonly #strangers = new Set<Socket>();
   #door: LinkDoor | undefined;
 
-  constructor(handshake: HandshakeInit) {
+  constructor(handshake: HandshakeInit, scheduler: Scheduler) {
     this.#handshake = handshake;
-    this.#server = createServer({
-      headersTimeout: CONNECT_MS,
-      requestTimeout: CONNECT_MS,
-      connectionsCheckingInterval: REQUEST_CHECK_MS,
-    });
-    this.#server.maxConnections = CONNECTIONS_MAX;
-    this.#server.on('connection', (socket) => this.#track(socket));
-    this.#server.on('request', (_request, response) => {
-      response.writeHead(426, { connection: 'close', upgrade: 'websocket' });
-      response.end('Expected a WebSocket upgrade\n');
-    });
-    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
-    this.#server.on('clientError', (error: Error & { code?: string }, socket) => {
-      if (error.code?.startsWith('HPE_')) {
-        this.#door?.turnedAway(`Expected HTTP on the link port but found: ${error.message}`);
-      }
-      socket.destroy();
-    });
+    this.#scheduler = scheduler;
+    this.#tcp = this.#server('tcp');
   }
 
   /** Binds, and returns the address with the port that was found. */
   async bind(address: LinkAddress): Promise<LinkAddress> {
-    await new Promise<void>((resolve, reject) => {
-      const failed = (error: NodeJS.ErrnoException) => reject(bindError(address, error));
-      this.#server.once('error', failed);
-      this.#server.listen(address.port, address.host, () => {
-        this.#server.off('error', failed);
-        resolve();
-      });
+    await listening(this.#tcp, (bound) =>
+      this.#tcp.listen(address.port, address.host, bound),
+    ).catch((error) => {
+      throw bindError(address, error);
     });
-    const bound = this.#server.address();
+    const bound = this.#tcp.address();
     assert(bound !== null && typeof bound === 'object', 'Expected a bound TCP address');
     return { host: address.host, port: (bound satisfies AddressInfo).port };
+  }
+
+  /** Listens on a Unix socket too, once it is bound. Rejects where there are no such sockets. */
+  async bindUnix(bound: LinkAddress): Promise<void> {
+    const path = unixSocketPath(this.#handshake.nodeId, bound);
+    const server = this.#server('unix');
+    await listening(server, (done) => server.listen(path, done));
+    this.#unix = server;
   }
 
   /** From now on dials are let in. */
@@ -90,14 +64,36 @@ export class WebSocketListener {
   }
 
   /** Resolves when the port and every accepted socket, links included, are gone. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#door = undefined;
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
-    this.#upgrader.close();
+    const servers = this.#unix === undefined ? [this.#tcp] : [this.#tcp, this.#unix];
+    const closed = servers.map(
+      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+    );
     for (const socket of this.#strangers) socket.destroy();
-    return closed;
+    await Promise.all(closed);
+  }
+
+  #server(kind: 'tcp' | 'unix'): Server {
+    const server = createServer({
+      headersTimeout: CONNECT_MS,
+      requestTimeout: CONNECT_MS,
+      connectionsCheckingInterval: REQUEST_CHECK_MS,
+    });
+    server.maxConnections = CONNECTIONS_MAX;
+    server.on('connection', (socket) => this.#track(socket));
+    server.on('request', (_request, response) => {
+      response.writeHead(426, { connection: 'close', upgrade: 'websocket' });
+      response.end('Expected a WebSocket upgrade\n');
+    });
+    server.on('upgrade', (request, socket, head) => this.#upgrade(kind, request, socket, head));
+    server.on('clientError', (error: Error & { code?: string }, socket) => {
+      if (error.code?.startsWith('HPE_')) {
+        this.#door?.turnedAway(`Expected HTTP on the link port but found: ${error.message}`);
+      }
+      socket.destroy();
+    });
+    return server;
   }
 
   #track(socket: Socket): void {
@@ -105,11 +101,12 @@ export class WebSocketListener {
     socket.on('close', () => this.#strangers.delete(socket));
   }
 
-  #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+  #upgrade(kind: 'tcp' | 'unix', request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const door = this.#door;
     const checked = checkDial(this.#handshake, request.url, request.headers);
     if (checked.refusal !== undefined) {
-      const from = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
+      const { remoteAddress, remotePort } = request.socket;
+      const from = kind === 'unix' ? 'this machine' : `${remoteAddress}:${remotePort}`;
       const { status, reason } = checked.refusal;
       door?.turnedAway(`Refused a dial from ${from} (HTTP ${status}): ${reason}`);
       refuseUpgrade(stream, checked.refusal);
@@ -120,11 +117,28 @@ export class WebSocketListener {
       refuseUpgrade(stream, refusal ?? NOT_READY);
       return;
     }
-    this.#upgrader.handleUpgrade(request, stream, head, (socket) => {
-      this.#strangers.delete(request.socket);
-      door.accepted(new AcceptedWebSocket(socket, stream, checked.ok));
-    });
+    const response = acceptUpgrade(request);
+    if (typeof response !== 'string') {
+      refuseUpgrade(stream, response);
+      return;
+    }
+    const { socket } = request;
+    this.#strangers.delete(socket);
+    socket.write(response);
+    if (head.byteLength > 0) socket.unshift(head);
+    door.accepted(new AcceptedWebSocket(socket, kind, checked.ok, this.#scheduler));
   }
+}
+
+/** Resolves when `listen` has bound the server. */
+function listening(server: Server, listen: (bound: () => void) => void): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    listen(() => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
 }
 
 /** Answers an upgrade request with an error and closes the connection. */

@@ -2,10 +2,10 @@
  * Provider `ws`: links are WebSocket connections (RFC 6455) between hosts. Every frame is valid
  * RFC 6455; an ordinary client that knows the handshake can read a link.
  */
-import type { WebSocket } from 'ws';
+import type { Socket } from 'node:net';
 import { assert } from '../../common/assert.ts';
 import { type Deferred, deferred } from '../../common/deferred.ts';
-import { HlsimError } from '../../common/errors.ts';
+import { HlsimError, messageOf } from '../../common/errors.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
 import { type HandshakeInit, NODE_ID_PATTERN, TOKEN_PATTERN } from './link-handshake.ts';
 import type {
@@ -16,7 +16,8 @@ import type {
   LinkMedium,
 } from './link-medium.ts';
 import { LinkTransport } from './link-transport.ts';
-import type { LinkAddress, Transport } from './transport.ts';
+import type { LinkAddress, LinkChoice, Transport } from './transport.ts';
+import { unixSocketPath } from './unix-socket-path.ts';
 import { dialWebSocket } from './websocket-dialer.ts';
 import { WebSocketListener } from './websocket-listener.ts';
 
@@ -30,6 +31,8 @@ export interface WebSocketTransportInit {
   /** Shared by the cluster; a dial without it is refused. Without one, everybody is let in. */
   readonly token?: string;
   readonly scheduler: Scheduler;
+  /** Default `tcp`. */
+  readonly links?: LinkChoice;
   /** Default `LINK_HIGH_WATER_BYTES`. */
   readonly highWaterBytes?: number;
 }
@@ -38,10 +41,11 @@ const WILDCARD_HOSTS: ReadonlySet<string> = new Set(['0.0.0.0', '::', '']);
 
 /**
  * Listens for links. Throws `HLSIM_PORT_IN_USE` if the port is taken, `HLSIM_CONFIG` if the address
- * cannot be bound, or advertised, or if the token cannot travel in a header.
+ * cannot be bound, or advertised, if the token cannot travel in a header, or if there has to be a Unix
+ * socket and there cannot be one.
  */
 export async function createWebSocketTransport(init: WebSocketTransportInit): Promise<Transport> {
-  const { nodeId, bind, token, scheduler, highWaterBytes } = init;
+  const { nodeId, bind, token, scheduler, highWaterBytes, links = 'tcp' } = init;
   assert(NODE_ID_PATTERN.test(nodeId), `Expected a node id like ${NODE_ID_PATTERN}`);
   if (token !== undefined && !TOKEN_PATTERN.test(token)) {
     throw new HlsimError(
@@ -51,15 +55,36 @@ export async function createWebSocketTransport(init: WebSocketTransportInit): Pr
   }
   const advertiseHost = advertisedHost(init);
   const handshake: HandshakeInit = { nodeId, token };
-  const listener = new WebSocketListener(handshake);
-  const { port } = await listener.bind(bind);
-  const address = { host: advertiseHost, port };
+  const listener = new WebSocketListener(handshake, scheduler);
+  const bound = await listener.bind(bind);
+  const hasUnix = links !== 'tcp' && (await bindUnix(listener, bound, links));
+  const address = { host: advertiseHost, port: bound.port };
   return new LinkTransport({
     nodeId,
     scheduler,
-    medium: new WebSocketMedium(address, listener, handshake, scheduler),
+    medium: new WebSocketMedium({ address, listener, handshake, scheduler, hasUnix }),
     ...(highWaterBytes === undefined ? {} : { highWaterBytes }),
   });
+}
+
+/** Whether there is a Unix socket. */
+async function bindUnix(
+  listener: WebSocketListener,
+  bound: LinkAddress,
+  links: 'auto' | 'unix',
+): Promise<boolean> {
+  try {
+    await listener.bindUnix(bound);
+    return true;
+  } catch (error) {
+    if (links === 'auto') return false;
+    await listener.close();
+    throw new HlsimError(
+      'HLSIM_CONFIG',
+      `Expected to listen for links on a Unix socket but found: ${messageOf(error)}; choose tcp or auto`,
+      { cause: error },
+    );
+  }
 }
 
 function advertisedHost(init: WebSocketTransportInit): string {
@@ -71,37 +96,38 @@ function advertisedHost(init: WebSocketTransportInit): string {
   );
 }
 
+interface WebSocketMediumInit {
+  readonly address: LinkAddress;
+  readonly listener: WebSocketListener;
+  readonly handshake: HandshakeInit;
+  readonly scheduler: Scheduler;
+  readonly hasUnix: boolean;
+}
+
 class WebSocketMedium implements LinkMedium {
   readonly provider = 'ws';
   readonly address: LinkAddress;
-  readonly #listener: WebSocketListener;
-  readonly #handshake: HandshakeInit;
-  readonly #scheduler: Scheduler;
+  readonly #init: WebSocketMediumInit;
   /** Sockets of dials, until they are gone. */
-  readonly #dialled = new Set<WebSocket>();
+  readonly #dialled = new Set<Socket>();
   #lastReleased: Deferred<void> | undefined;
 
-  constructor(
-    address: LinkAddress,
-    listener: WebSocketListener,
-    handshake: HandshakeInit,
-    scheduler: Scheduler,
-  ) {
-    this.address = address;
-    this.#listener = listener;
-    this.#handshake = handshake;
-    this.#scheduler = scheduler;
+  constructor(init: WebSocketMediumInit) {
+    this.address = init.address;
+    this.#init = init;
   }
 
   listen(door: LinkDoor): void {
-    this.#listener.open(door);
+    this.#init.listener.open(door);
   }
 
   dial(request: DialRequest, end: DialledEnd): DialledConnection {
+    const { handshake, scheduler, hasUnix } = this.#init;
     return dialWebSocket(
       {
-        handshake: this.#handshake,
-        scheduler: this.#scheduler,
+        handshake,
+        scheduler,
+        unixPathOf: ({ peer }) => (hasUnix ? unixSocketPath(peer.nodeId, peer.address) : undefined),
         opening: (socket) => this.#dialled.add(socket),
         released: (socket) => this.#released(socket),
       },
@@ -111,7 +137,7 @@ class WebSocketMedium implements LinkMedium {
   }
 
   async close(): Promise<void> {
-    const accepted = this.#listener.close();
+    const accepted = this.#init.listener.close();
     if (this.#dialled.size > 0) {
       this.#lastReleased = deferred<void>();
       await this.#lastReleased.promise;
@@ -119,7 +145,7 @@ class WebSocketMedium implements LinkMedium {
     await accepted;
   }
 
-  #released(socket: WebSocket): void {
+  #released(socket: Socket): void {
     this.#dialled.delete(socket);
     if (this.#dialled.size === 0) this.#lastReleased?.resolve();
   }

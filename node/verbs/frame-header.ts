@@ -4,6 +4,7 @@ import type { FrameHeader, FrameType } from '../transport/frame.ts';
 const EMPTY: Omit<FrameHeader, 'type'> = {
   first: false,
   last: false,
+  ackLater: false,
   destQpn: 0,
   sourceQpn: 0,
   qpEpoch: 0,

@@ -8,6 +8,7 @@
  */
 import { assert } from '../../common/assert.ts';
 import { type Errno, isErrno } from '../../common/errno.ts';
+import type { SharedFile } from '../dmabuf/dma-buf.ts';
 import type { IbvPd } from './context.ts';
 import { type DmaBufMode, importDmaBuf, type RegionMemory } from './region-memory.ts';
 import { SegmentList } from './segments.ts';
@@ -31,6 +32,9 @@ const SUPPORTED_ACCESS: ReadonlySet<IbvAccessFlag> = new Set([
   'IBV_ACCESS_REMOTE_ATOMIC',
   'IBV_ACCESS_RELAXED_ORDERING',
 ] as const);
+
+/** What whoever has the memory's file can do to it. */
+const PEER_ACCESS = ['IBV_ACCESS_REMOTE_READ', 'IBV_ACCESS_REMOTE_WRITE'] as const;
 
 /** Page size of the host: a dma-buf offset and its iova must agree below it. */
 const PAGE_BYTES = 4096;
@@ -113,6 +117,24 @@ export class IbvMr {
   /** The memory of a range that has just been granted. */
   views(address: number, length: number): Uint8Array[] {
     return this.#memory.slice(address - this.#addr, length);
+  }
+
+  /**
+   * The region's memory as a file that other processes of the machine can map, until it is revoked or its
+   * dma-buf released. EOPNOTSUPP: host memory, or an exporter that cannot; ENODEV: revoked or deregistered;
+   * EACCES: peers may not both read and write it, and with the file they could; EINVAL: it is part of a
+   * dma-buf, or not whole pages; EBUSY: the memory is shared through another dma-buf; ENOMEM.
+   */
+  shared(): SharedFile | Errno {
+    if (this.kind === 'host') return 'EOPNOTSUPP';
+    if (this.state !== 'VALID') return 'ENODEV';
+    if (!PEER_ACCESS.every((flag) => this.#access.has(flag))) return 'EACCES';
+    return this.#memory.share?.() ?? 'EOPNOTSUPP';
+  }
+
+  /** Calls `listener` when the exporter takes the memory back, before it is gone. */
+  whenTakenBack(listener: () => void): void {
+    this.#memory.whenTakenBack?.(listener);
   }
 
   /** Takes the keys back at once, and lets the memory go once no link reads it any more. */

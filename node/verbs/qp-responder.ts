@@ -26,8 +26,10 @@ import { ResponseQueue } from './response-queue.ts';
 import type { IbvWcStatus } from './wc.ts';
 import type { IbvRecvWr } from './work-request.ts';
 
-/** A long message is acknowledged every so many frames, and at its end. */
+/** Acknowledgements wait for at most so many frames. */
 const ACK_EVERY_FRAMES = 16;
+/** How long the acknowledgement of a frame that asks for none soon (`ackLater`) waits for company. */
+export const ACK_DELAY_MS = 4;
 
 export class Responder implements RequestProgress {
   readonly #qp: IbvQp;
@@ -38,11 +40,14 @@ export class Responder implements RequestProgress {
   #receives: IbvRecvWr[] = [];
   /** Receives posted since the start, modulo 2^32: the credits that the peer is told. */
   #posted = 0;
+  /** The credits that the peer was told last. */
+  #reported = 0;
   #expectedPsn = 0;
   #message: PartialMessage | undefined;
   /** One NAK per gap: until the expected frame comes, the rest is dropped in silence. */
   #nakSent = false;
   #ackScheduled = false;
+  #delayedAck = false;
   #framesUnacked = 0;
   /** The NAK that ended the connection; repeated if the peer has missed it. */
   #lastWord: { readonly psn: number; readonly syndrome: NakSyndrome } | undefined;
@@ -84,7 +89,8 @@ export class Responder implements RequestProgress {
     if (this.#receives.length >= this.#qp.cap.max_recv_wr) return 'ENOMEM';
     this.#receives.push(wr);
     this.#posted = psnAdd(this.#posted, 1);
-    this.#acknowledgeSoon();
+    // A peer that has room for half of all knows enough: the next acknowledgement brings the rest.
+    if (2 * this.#knownRoom < this.#qp.cap.max_recv_wr) this.#acknowledgeSoon();
     return undefined;
   }
 
@@ -101,7 +107,9 @@ export class Responder implements RequestProgress {
     else if (isAtomic(header)) this.#execute(header);
     else this.#stored(header);
     this.#framesUnacked++;
-    if (header.last || this.#framesUnacked >= ACK_EVERY_FRAMES) this.#acknowledgeSoon();
+    if (this.#framesUnacked >= ACK_EVERY_FRAMES) this.#acknowledgeSoon();
+    else if (header.last && header.ackLater) this.#acknowledgeLater();
+    else if (header.last) this.#acknowledgeSoon();
     if (!this.#responses.isIdle || this.#pendingFault !== undefined) this.pump();
   }
 
@@ -129,6 +137,7 @@ export class Responder implements RequestProgress {
     this.#responses.clear();
     this.#savedReplies.clear();
     this.#posted = 0;
+    this.#reported = 0;
     this.#nakSent = false;
     this.#framesUnacked = 0;
     this.#lastWord = undefined;
@@ -243,6 +252,7 @@ export class Responder implements RequestProgress {
 
   #nak(psn: number, syndrome: NakSyndrome): void {
     assert(syndrome !== 'NONE', 'Expected a reason');
+    this.#reported = this.#posted;
     const immediate = syndrome === 'RNR' ? this.#qp.attributes.min_rnr_timer : 0;
     this.#qp.reply('NAK', { psn, syndrome, immediate, credits: this.#posted });
   }
@@ -253,10 +263,30 @@ export class Responder implements RequestProgress {
     this.#ackScheduled = true;
     this.#qp.context.nic.scheduler.soon(() => {
       this.#ackScheduled = false;
-      if (!this.#isConnected()) return;
-      this.#framesUnacked = 0;
-      this.#qp.reply('ACK', { psn: psnAdd(this.#expectedPsn, -1), credits: this.#posted });
+      this.#acknowledge();
     });
+  }
+
+  /** One ACK for everything that happens until then, unless one is sent before. */
+  #acknowledgeLater(): void {
+    if (this.#delayedAck) return;
+    this.#delayedAck = true;
+    this.#qp.context.nic.scheduler.after(ACK_DELAY_MS, () => {
+      this.#delayedAck = false;
+      if (this.#framesUnacked > 0) this.#acknowledge();
+    });
+  }
+
+  #acknowledge(): void {
+    if (!this.#isConnected()) return;
+    this.#framesUnacked = 0;
+    this.#reported = this.#posted;
+    this.#qp.reply('ACK', { psn: psnAdd(this.#expectedPsn, -1), credits: this.#posted });
+  }
+
+  /** Receives that the peer knows of and has not used. */
+  get #knownRoom(): number {
+    return psnDistance(this.#reported, psnAdd(this.#posted, -this.#receives.length));
   }
 
   #isConnected(): boolean {

@@ -19,7 +19,7 @@ import {
   dma_buf_unmap_attachment,
   dma_buf_unpin,
 } from '../dmabuf/attachment.ts';
-import type { DmaBuf, DmaBufAttachment, SgTable } from '../dmabuf/dma-buf.ts';
+import type { DmaBuf, DmaBufAttachment, SgTable, SharedFile } from '../dmabuf/dma-buf.ts';
 import { dma_buf_get, dma_buf_put } from '../dmabuf/export.ts';
 import { dma_fence_init, dma_fence_signal } from '../dmabuf/fence.ts';
 import { asWorker } from '../dmabuf/lock-order.ts';
@@ -30,6 +30,7 @@ import {
   dma_resv_test_signaled,
 } from '../dmabuf/reservation.ts';
 import { dma_resv_wait_timeout } from '../dmabuf/reservation-wait.ts';
+import { dma_buf_share } from '../dmabuf/share.ts';
 import type { OpenFile } from '../process/file.ts';
 import type { SimProcess } from '../process/sim-process.ts';
 import type { Nic } from './nic.ts';
@@ -47,6 +48,10 @@ export interface RegionMemory {
   readonly isRevoked: boolean;
   /** Of a dma-buf: its file, which the region holds. */
   readonly file?: OpenFile;
+  /** Of a whole dma-buf: its memory as a file; see `dma_buf_share`. EINVAL: the region is a part of it. */
+  share?(): SharedFile | Errno;
+  /** Called when the exporter takes the memory back, before it is gone. */
+  whenTakenBack?(listener: () => void): void;
   /** Views of a range, by offset in the region. Only while `live`. */
   slice(offset: number, length: number): Uint8Array[];
   /**
@@ -75,20 +80,23 @@ class DmaBufMemory implements RegionMemory {
   readonly #nic: Nic;
   readonly #mode: DmaBufMode;
   readonly #offset: number;
+  readonly #length: number;
   readonly #attachment: DmaBufAttachment;
   #table: SgTable | undefined;
   #segments = new SegmentList([]);
   /** Revocable: the callback has run. It runs at most once. */
   #stopped = false;
+  readonly #listeners: (() => void)[] = [];
   #released = false;
   #faulting = false;
   /** The end of a mapping that frames under way still need. */
   #unmapping: Promise<void> | undefined;
 
-  constructor({ nic, mode, offset }: DmaBufRequest, attachment: DmaBufAttachment) {
+  constructor({ nic, mode, offset, length }: DmaBufRequest, attachment: DmaBufAttachment) {
     this.#nic = nic;
     this.#mode = mode;
     this.#offset = offset;
+    this.#length = length;
     this.#attachment = attachment;
   }
 
@@ -107,6 +115,11 @@ class DmaBufMemory implements RegionMemory {
 
   get file(): OpenFile {
     return this.#attachment.dmaBuf.file;
+  }
+
+  share(): SharedFile | Errno {
+    const { dmaBuf } = this.#attachment;
+    return this.#offset === 0 && this.#length === dmaBuf.size ? dma_buf_share(dmaBuf) : 'EINVAL';
   }
 
   slice(offset: number, length: number): Uint8Array[] {
@@ -172,8 +185,13 @@ class DmaBufMemory implements RegionMemory {
     );
   }
 
+  whenTakenBack(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
   /** The exporter takes the memory back, under its lock. */
   invalidate(): void {
+    for (const listener of this.#listeners) listener();
     if (this.#mode === 'revocable') {
       assert(!this.#stopped, 'Expected the memory of a region to be revoked once');
       this.#stopped = true;

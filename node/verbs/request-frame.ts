@@ -19,6 +19,7 @@ export function requestHeader(qp: IbvQp, entry: SendEntry, psn: number): FrameHe
     type: OPCODES[wr.opcode].frame,
     first: slice.first,
     last: slice.last,
+    ackLater: wr.ack_later ?? false,
     destQpn: dest_qp_num,
     sourceQpn: qp.qp_num,
     qpEpoch: qp.epoch,

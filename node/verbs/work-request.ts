@@ -36,6 +36,8 @@ export interface IbvSendWr {
   readonly send_flags?: readonly IbvSendFlag[];
   /** With IBV_SEND_INLINE, for WRITE and SEND: what to send. C reads it through the `sg_list`. */
   readonly inline_data?: Uint8Array;
+  /** Nobody waits for its completion: the peer may acknowledge it together with later requests. */
+  readonly ack_later?: boolean;
   /** 32 bit, for the two opcodes with immediate data. */
   readonly imm_data?: number;
   /** RDMA and atomics: address in the peer's region, and its key. */

@@ -141,6 +141,29 @@ describe('a sweep on simulated hosts', () => {
     expect(calls).toBe(2 * 2 * (150 + 1));
   });
 
+  it.each([true, false])('waits for each call before the next: %s', async (blocking) => {
+    const options = { ...OPTIONS, maxBytes: 8, blocking };
+    const overlapping: number[] = [];
+    const { results, errors } = await sweep({ hosts: 2 }, options, ({ library }) => {
+      let [posted, ended] = [0, 0];
+      return {
+        hcclAllReduce: (...rest) => {
+          overlapping.push(posted - ended);
+          posted++;
+          return library.hcclAllReduce(...rest);
+        },
+        synStreamSynchronize: async (...rest) => {
+          const all = posted;
+          await library.synStreamSynchronize(...rest);
+          ended = all;
+        },
+      };
+    });
+    expect(errors).toEqual([]);
+    expect(results.outOfBounds).toBe(0);
+    expect(overlapping.some((calls) => calls > 0)).toBe(!blocking);
+  });
+
   it('counts every element of all_reduce that is not the sum', async () => {
     const { results } = await sweep({ hosts: 3 }, SMALL, ({ library }) => ({
       hcclAllReduce: (send, recv, count, ...rest) =>

@@ -74,7 +74,11 @@ describe('the built-in table', () => {
   it('takes few rounds for small all-reduces and few bytes for large ones', () => {
     const select = (bytes: number, nranks = 4) =>
       selectAlgorithm({ collective: 'allReduce', bytes, nranks });
-    expect(select(0)).toBe('recursiveDoubling');
+    expect(select(0, 2)).toBe('recursiveDoubling');
+    expect(select(4 * KiB, 3)).toBe('oneShot');
+    expect(select(4 * KiB)).toBe('oneShot');
+    expect(select(4 * KiB + 4)).toBe('recursiveDoubling');
+    expect(select(0, 5)).toBe('recursiveDoubling');
     expect(select(LATENCY_BOUND_BYTES)).toBe('recursiveDoubling');
     expect(select(LATENCY_BOUND_BYTES + 4)).toBe('ring');
   });

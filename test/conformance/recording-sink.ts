@@ -79,6 +79,7 @@ export function frame(fields: Partial<FrameHeader> = {}): FrameHeader {
     type: 'WRITE',
     first: messageOffset === 0,
     last: messageOffset + payloadLength === messageLength,
+    ackLater: false,
     destQpn: 0x11,
     sourceQpn: 0x22,
     qpEpoch: 1,

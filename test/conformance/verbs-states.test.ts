@@ -1,5 +1,6 @@
 /** Verbs conformance: states of a queue pair (ibv_modify_qp(3), Linux `qp_state_table`). */
 import { describe, expect, it } from 'vitest';
+import { LINK_MTU_BYTES } from '../../node/transport/frame.ts';
 import {
   ibv_modify_qp,
   ibv_post_recv,
@@ -55,7 +56,7 @@ const OUT_OF_RANGE: readonly (readonly [IbvQpState, IbvQpAttr])[] = [
   ['IBV_QPS_INIT', { port_num: 0 }],
   ['IBV_QPS_INIT', { port_num: 2 }],
   ['IBV_QPS_RTR', { path_mtu: 0 }],
-  ['IBV_QPS_RTR', { path_mtu: 262_145 }],
+  ['IBV_QPS_RTR', { path_mtu: LINK_MTU_BYTES + 1 }],
   ['IBV_QPS_RTR', { dest_qp_num: -1 }],
   ['IBV_QPS_RTR', { rq_psn: 2 ** 32 }],
   ['IBV_QPS_RTR', { max_dest_rd_atomic: 129 }],

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { Prng } from '../../common/prng.ts';
 import { delay } from '../../common/scheduler.ts';
 import { hcclCommDestroy, synStreamSynchronize } from '../../node/hccl/api.ts';
-import { COLLECTIVE_TIMEOUT_MS } from '../../node/hccl/communicator.ts';
 import { hcclFloat32, hcclInt32 } from '../../node/hccl/hccl.ts';
 import { hcclRecv, hcclSend } from '../../node/hccl/message-api.ts';
+import { COLLECTIVE_TIMEOUT_MS } from '../../node/hccl/timeouts.ts';
 import {
   allocate,
   type JobResult,

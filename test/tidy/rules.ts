@@ -63,7 +63,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages of the registry, and where each may be imported. The runtime's own modules are below. */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  ws: ['node/transport', 'coordinator'],
+  ws: ['coordinator'],
+  koffi: ['node/os', 'bench'],
   msgpackr: ['node', 'coordinator'],
   nanoid: ['node', 'coordinator', 'cli'],
   sax: ['collectives'],
@@ -175,6 +176,14 @@ export const SOFT_EXCESS = 0.1;
 export const ENTRY_POINTS = [
   'cli/main.ts',
   'bench/engine.ts',
+  'bench/limits/command.ts',
+  'bench/limits/node-limits.ts',
+  'bench/overlap.ts',
+  'bench/overlap/paced-sockets.ts',
+  'bench/overlap/program.ts',
+  'bench/peers/command.ts',
+  'bench/peers/hlsim-contestant.ts',
+  'bench/transport-rate.ts',
   'bench/verbs.ts',
   'node/library.ts',
   'collectives/library.ts',

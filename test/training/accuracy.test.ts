@@ -5,8 +5,9 @@ import { loadDigits, splitDigits } from '../../training/digits.ts';
 import { trainOptions } from '../../training/options.ts';
 import type { EpochReport } from '../../training/report.ts';
 import { Trainer } from '../../training/trainer.ts';
-import { inlineLibrary, inlineWorld } from '../simulation/inline-library.ts';
+import { inlineWorld } from '../simulation/inline-library.ts';
 import { SimulatedCluster } from '../simulation/simulated-cluster.ts';
+import { trainingLibrary } from './training-library.ts';
 
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 const ACCURACY_MIN = 0.95;
@@ -18,7 +19,7 @@ async function trainByDefault(seed: number): Promise<EpochReport[]> {
   const { clock } = cluster.scheduler;
   const epochs: EpochReport[] = [];
   const job = await cluster.run(async (rank) => {
-    const library = inlineLibrary(rank);
+    const library = trainingLibrary(rank);
     const world = await inlineWorld(rank);
     const trainer = await Trainer.start({ library, world, digits, options, clock });
     while (epochs.length < options.epochs) epochs.push(await trainer.runEpoch());

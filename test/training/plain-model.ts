@@ -2,14 +2,13 @@
  * The classifier once more, in plain loops over numbers: the oracle for the kernels' steps. With
  * `Math.fround` as `round` every stored value is a float32, without it everything is float64.
  */
-import { CLASSES, type Digits, PIXELS, pickRows, type SplitDigits } from '../../training/digits.ts';
+import { type Digits, PIXELS, pickRows, type SplitDigits } from '../../training/digits.ts';
 import {
-  type Block,
-  HIDDEN,
   initialParameters,
-  LAYOUT,
+  type Layer,
   LEARNING_RATE,
-  PARAMETER_COUNT,
+  type Model,
+  modelOf,
 } from '../../training/model.ts';
 import type { TrainOptions } from '../../training/options.ts';
 
@@ -24,18 +23,27 @@ export interface PlainGradient {
 
 const exact: Round = (value) => value;
 
-/** Logits of one row, with the hidden layer's outputs. */
-function forward(parameters: ArrayLike<number>, pixels: ArrayLike<number>, round: Round) {
-  const hidden = dense(parameters, LAYOUT.weights1, LAYOUT.bias1, pixels, round).map((value) =>
-    Math.max(0, value),
-  );
-  return { hidden, logits: dense(parameters, LAYOUT.weights2, LAYOUT.bias2, hidden, round) };
+/** One row through all layers: the inputs of each, then the logits. */
+function forward(
+  { layers }: Model,
+  parameters: ArrayLike<number>,
+  pixels: ArrayLike<number>,
+  round: Round,
+) {
+  const values: ArrayLike<number>[] = [pixels];
+  let inputs = pixels;
+  let logits: number[] = [];
+  for (const layer of layers) {
+    logits = dense(parameters, layer, inputs, round);
+    inputs = logits.map((value) => Math.max(0, value));
+    values.push(inputs);
+  }
+  return { inputs: values.slice(0, -1), logits };
 }
 
 function dense(
   parameters: ArrayLike<number>,
-  weights: Block,
-  bias: Block,
+  { weights, bias }: Layer,
   input: ArrayLike<number>,
   round: Round,
 ): number[] {
@@ -51,12 +59,13 @@ function dense(
 
 /** Gradient of (sum of the rows' losses) / batchRows. */
 export function plainGradient(
+  model: Model,
   parameters: ArrayLike<number>,
   digits: Digits,
   batchRows: number,
   round: Round = exact,
 ): PlainGradient {
-  const gradient = new Float64Array(PARAMETER_COUNT);
+  const gradient = new Float64Array(model.parameterCount);
   const add = (at: number, value: number): void => {
     gradient[at] = round((gradient[at] ?? 0) + round(value));
   };
@@ -65,7 +74,7 @@ export function plainGradient(
   for (let row = 0; row < digits.rows; row++) {
     const pixels = digits.pixels.subarray(row * PIXELS, (row + 1) * PIXELS);
     const label = digits.labels[row] ?? Number.NaN;
-    const { hidden, logits } = forward(parameters, pixels, round);
+    const { inputs, logits } = forward(model, parameters, pixels, round);
     const largest = Math.max(...logits);
     const powers = logits.map((logit) => Math.exp(logit - largest));
     const sum = powers.reduce((total, power) => total + power, 0);
@@ -74,46 +83,50 @@ export function plainGradient(
     const errors = powers.map((power, column) =>
       round((power / sum - (column === label ? 1 : 0)) / batchRows),
     );
-    backward(parameters, pixels, hidden, errors, add, round);
+    backward(model, parameters, inputs, errors, add, round);
   }
   return { gradient, loss: round(loss), correct };
 }
 
 function backward(
+  { layers }: Model,
   parameters: ArrayLike<number>,
-  pixels: ArrayLike<number>,
-  hidden: readonly number[],
-  errors: readonly number[],
+  inputs: readonly ArrayLike<number>[],
+  logitErrors: readonly number[],
   add: (at: number, value: number) => void,
   round: Round,
 ): void {
-  const { weights1, bias1, weights2, bias2 } = LAYOUT;
-  for (const [column, error] of errors.entries()) {
-    add(bias2.offset + column, error);
-    for (let unit = 0; unit < HIDDEN; unit++) {
-      add(weights2.offset + unit * CLASSES + column, (hidden[unit] ?? 0) * error);
+  let errors = logitErrors;
+  for (const [index, { weights, bias }] of [...layers.entries()].reverse()) {
+    const input = inputs[index] ?? [];
+    const below: number[] = [];
+    for (let row = 0; row < weights.rows; row++) {
+      const value = input[row] ?? Number.NaN;
+      const first = weights.offset + row * weights.columns;
+      for (const [column, of] of errors.entries()) add(first + column, value * of);
+      // Nobody asks for the pixels' gradients; ReLU lets those of active units through.
+      if (index === 0 || value <= 0) {
+        below.push(0);
+        continue;
+      }
+      let error = 0;
+      for (const [column, of] of errors.entries()) {
+        error = round(error + round(of * (parameters[first + column] ?? Number.NaN)));
+      }
+      below.push(error);
     }
-  }
-  for (let unit = 0; unit < HIDDEN; unit++) {
-    if ((hidden[unit] ?? 0) <= 0) continue;
-    let error = 0;
-    for (const [column, of] of errors.entries()) {
-      const weight = parameters[weights2.offset + unit * CLASSES + column] ?? Number.NaN;
-      error = round(error + round(of * weight));
-    }
-    add(bias1.offset + unit, error);
-    for (let pixel = 0; pixel < PIXELS; pixel++) {
-      add(weights1.offset + pixel * HIDDEN + unit, (pixels[pixel] ?? 0) * error);
-    }
+    for (const [column, error] of errors.entries()) add(bias.offset + column, error);
+    errors = below;
   }
 }
 
 /** Mean loss of each epoch of a training in one place, in float32. */
 export function plainTraining(
   { training }: SplitDigits,
-  { epochs, seed, batch }: TrainOptions,
+  { epochs, seed, batch, hidden }: TrainOptions,
 ): number[] {
-  const parameters = initialParameters(seed);
+  const model = modelOf(hidden);
+  const parameters = initialParameters(model, seed);
   return Array.from({ length: epochs }, () => {
     let loss = 0;
     for (let first = 0; first < training.rows; first += batch) {
@@ -122,7 +135,7 @@ export function plainTraining(
         training,
         Array.from({ length: rows }, (_, row) => first + row),
       );
-      const step = plainGradient(parameters, part, rows, Math.fround);
+      const step = plainGradient(model, parameters, part, rows, Math.fround);
       loss += step.loss;
       for (const [index, slope] of step.gradient.entries()) {
         const change = Math.fround(Math.fround(-LEARNING_RATE) * slope);

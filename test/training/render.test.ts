@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { trainOptions } from '../../training/options.ts';
 import { renderEpoch, renderSummary, trainJson } from '../../training/render.ts';
 import type { TrainSummary } from '../../training/results.ts';
 
 const SUMMARY: TrainSummary = {
   nranks: 4,
-  options: { epochs: 20, seed: 7, batch: 64 },
+  options: trainOptions({ seed: 7 }),
   trainingRows: 1437,
   heldOutRows: 360,
   loss: [1.5, 0.25],
@@ -15,6 +16,8 @@ const SUMMARY: TrainSummary = {
   wireBytesFormula: 2_097_152,
   controlBytes: 1024,
   collectives: 481,
+  buckets: 3,
+  step: { computeMs: 1.25, communicationMs: 2, exposedMs: 0.5 },
   seconds: 3.456,
 };
 
@@ -42,6 +45,8 @@ describe('renderSummary()', () => {
       'Held-out accuracy:   97.50 % (351 of 360 images)',
       'Weights:             bit-identical on all ranks (SHA-256 0123456789abcdef)',
       'Collectives:         481 on every rank',
+      'Step:                1.750 ms: 1.250 ms computing, 0.500 ms waiting for gradients',
+      'Communication:       2.000 ms of a step, 1.500 ms of it beside computing (overlap on, 3 buckets)',
       'Payload on the wire: 2097152 B (2 MiB), exactly what the formulas of the algorithms give',
       'Control messages:    1024 B (1 KiB)',
       'Time:                3.46 s, wall clock of this machine',

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { trainOptions } from '../../training/options.ts';
 import type { EpochReport, FinalReport } from '../../training/report.ts';
 import { TrainResults } from '../../training/results.ts';
 import { trainingCalls, wireBytes } from '../../training/wire-bytes.ts';
 
-const OPTIONS = { epochs: 2, seed: 1, batch: 64 };
+const OPTIONS = trainOptions({ epochs: 2 });
 const RANKS = 2;
 const DIGEST = 'ab'.repeat(32);
 
@@ -25,6 +26,11 @@ const finalReport = (change: Partial<FinalReport> = {}): FinalReport => ({
   payloadBytesSent: 1000,
   controlBytesSent: 10,
   collectives: 49,
+  steps: 46,
+  buckets: 1,
+  computeMs: 46,
+  communicationMs: 92,
+  exposedMs: 23,
   seconds: 2,
   ...change,
 });
@@ -55,9 +61,12 @@ describe('TrainResults', () => {
     expect(withoutEpochs.summary()).toBeUndefined();
   });
 
-  it('sums the bytes of all ranks and takes the time of the slowest', () => {
+  it('sums the bytes of all ranks, takes the mean of their steps and the time of the slowest', () => {
     const results = almost();
-    results.add(1, finalReport({ payloadBytesSent: 500, controlBytesSent: 7, seconds: 3 }));
+    results.add(
+      1,
+      finalReport({ payloadBytesSent: 500, controlBytesSent: 7, seconds: 3, exposedMs: 69 }),
+    );
     expect(results.summary()).toEqual({
       nranks: 2,
       options: OPTIONS,
@@ -71,6 +80,8 @@ describe('TrainResults', () => {
       wireBytesFormula: wireBytes(trainingCalls(OPTIONS, 1437), 2),
       controlBytes: 17,
       collectives: 49,
+      buckets: 1,
+      step: { computeMs: 1, communicationMs: 2, exposedMs: 1 },
       seconds: 3,
     });
   });

@@ -1,5 +1,6 @@
 /** The kernels' steps, submitted to a device, against the plain model. */
 import { describe, expect, it } from 'vitest';
+import { defined } from '../../common/assert.ts';
 import { roundUp } from '../../common/math.ts';
 import {
   hlthunk_command_submission,
@@ -10,15 +11,16 @@ import {
   hlthunk_wait_for_cs,
 } from '../../node/device/hlthunk.ts';
 import type { Job } from '../../node/device/job.ts';
-import { CLASSES, type Digits, PIXELS } from '../../training/digits.ts';
+import { gradientBuckets } from '../../training/buckets.ts';
+import { type Digits, PIXELS } from '../../training/digits.ts';
 import {
-  GRADIENT_COUNT,
-  HIDDEN,
   initialParameters,
   LEARNING_RATE,
   METRIC_COUNT,
-  PARAMETER_COUNT,
+  type Model,
+  modelOf,
 } from '../../training/model.ts';
+import { allocateModel } from '../../training/model-memory.ts';
 import {
   clearEpochJobs,
   type DeviceRows,
@@ -27,14 +29,20 @@ import {
   gradientJobs,
   updateJobs,
 } from '../../training/step.ts';
+import { submissionsOf } from '../../training/submissions.ts';
 import { DeviceBench } from '../node/device/device-bench.ts';
 import { plainGradient } from './plain-model.ts';
 import { firstDigits } from './samples.ts';
 
 const ROWS = 33;
+const MODEL = modelOf([32, 24]);
+const { parameterCount: PARAMETER_COUNT, gradientCount: GRADIENT_COUNT } = MODEL;
+/** Each layer alone. */
+const BUCKETS = gradientBuckets(MODEL, 1);
 
 /** A device with the model's buffers, the parameters of seed 1, and rows of the data set. */
-async function modelOnDevice(digits: Digits) {
+async function modelOnDevice(digits: Digits, model: Model = MODEL) {
+  const { gradientCount } = model;
   const bench = new DeviceBench();
   const { channel, process } = bench.start();
   const fd = await bench.run(hlthunk_open(channel, 0));
@@ -47,7 +55,7 @@ async function modelOnDevice(digits: Digits) {
     const handle = await bench.run(hlthunk_device_memory_alloc(channel, fd, count * 4));
     return bench.run(hlthunk_device_memory_map(channel, fd, handle));
   };
-  const stagingBytes = roundUp(Math.max(GRADIENT_COUNT, ROWS * PIXELS) * 4, 64);
+  const stagingBytes = roundUp(Math.max(gradientCount, digits.rows * PIXELS) * 4, 64);
   const staging = await bench.run(hlthunk_host_memory_map(channel, fd, 64, stagingBytes));
   const write = async (address: number, values: Float32Array) => {
     new Float32Array(process.memory, 64, values.length).set(values);
@@ -57,24 +65,25 @@ async function modelOnDevice(digits: Digits) {
     await run([{ kind: 'dma', source: address, destination: staging, bytes: count * 4 }]);
     return new Float32Array(process.memory, 64, count).slice();
   };
-  const memory = {
-    parameters: await allocate(PARAMETER_COUNT),
-    gradients: await allocate(GRADIENT_COUNT),
-    epochMetrics: await allocate(METRIC_COUNT),
-    heldOutMetrics: await allocate(METRIC_COUNT),
-    hidden: await allocate(ROWS * HIDDEN),
-    hiddenGradients: await allocate(ROWS * HIDDEN),
-    logits: await allocate(ROWS * CLASSES),
-  };
+  const memory = await allocateModel(
+    { allocate: (bytes) => allocate(bytes / 4) },
+    model,
+    digits.rows,
+  );
   const table: DeviceRows = {
     rows: digits.rows,
     pixels: await allocate(digits.rows * PIXELS),
     labels: await allocate(digits.rows),
   };
-  await write(memory.parameters, initialParameters(1));
+  await write(memory.parameters, initialParameters(model, 1));
   await write(table.pixels, digits.pixels);
   await write(table.labels, digits.labels);
   return { run, read, write, memory, table };
+}
+
+function fillJob(address: number, count: number): Job {
+  const tensors = [{ address, bytes: count * 4 }];
+  return { kind: 'kernel', kernel: 'fill_f32', tensors, scalars: [0] };
 }
 
 /** Largest difference, relative to the largest expected value. */
@@ -93,18 +102,51 @@ describe('gradientJobs()', () => {
   it.each([1, 4, ROWS])('on %i rows give the plain gradient, loss and count', async (rows) => {
     const digits = firstDigits(rows);
     const { run, read, memory, table } = await modelOnDevice(digits);
-    await run(gradientJobs(memory, table, 64));
+    await run(gradientJobs(memory, table, 64, BUCKETS).flat());
     const found = await read(memory.gradients, GRADIENT_COUNT);
-    const { gradient, loss, correct } = plainGradient(initialParameters(1), digits, 64);
+    const { gradient, loss, correct } = plainGradient(
+      MODEL,
+      initialParameters(MODEL, 1),
+      digits,
+      64,
+    );
     expect(error(found.subarray(0, PARAMETER_COUNT), gradient)).toBeLessThan(1e-5);
     expect(Math.abs((found[PARAMETER_COUNT] ?? 0) / loss - 1)).toBeLessThan(1e-5);
     expect(found[PARAMETER_COUNT + 1]).toBe(correct);
   });
 
+  it('of one bucket after the other complete its range of the buffer, and no other', async () => {
+    const { run, read, memory, table } = await modelOnDevice(firstDigits(ROWS));
+    await run(gradientJobs(memory, table, 64, BUCKETS).flat());
+    const whole = await read(memory.gradients, GRADIENT_COUNT);
+    const expected = new Float32Array(GRADIENT_COUNT);
+    await run([fillJob(memory.gradients, GRADIENT_COUNT)]);
+    for (const [index, jobs] of gradientJobs(memory, table, 64, BUCKETS).entries()) {
+      await run(jobs);
+      const { offset, count } = defined(BUCKETS[index], `bucket ${index}`);
+      expected.set(whole.subarray(offset, offset + count), offset);
+      expect(await read(memory.gradients, GRADIENT_COUNT), `bucket ${index}`).toEqual(expected);
+    }
+    expect(expected).toEqual(whole);
+  });
+
+  it('of a wide model come in parts of rows, and give the plain gradient all the same', async () => {
+    const model = modelOf([512, 256]);
+    const digits = firstDigits(50);
+    const { run, read, memory, table } = await modelOnDevice(digits, model);
+    const [jobs = []] = gradientJobs(memory, table, 50, gradientBuckets(model, 2 ** 30));
+    const submissions = submissionsOf(jobs);
+    expect(submissions.length).toBeGreaterThan(5);
+    for (const part of submissions) await run(part);
+    const found = await read(memory.gradients, model.parameterCount);
+    const { gradient } = plainGradient(model, initialParameters(model, 1), digits, 50);
+    expect(error(found, gradient)).toBeLessThan(1e-5);
+  });
+
   it('on no rows give zeros, over what an earlier batch left', async () => {
     const { run, read, memory, table } = await modelOnDevice(firstDigits(4));
-    await run(gradientJobs(memory, table, 4));
-    await run(gradientJobs(memory, deviceRows(table, 4, 0), 4));
+    await run(gradientJobs(memory, table, 4, BUCKETS).flat());
+    await run(gradientJobs(memory, deviceRows(table, 4, 0), 4, BUCKETS).flat());
     expect([...(await read(memory.gradients, GRADIENT_COUNT))].every((value) => value === 0)).toBe(
       true,
     );
@@ -119,11 +161,11 @@ describe('gradientJobs()', () => {
       [4, 0],
       [4, 5],
     ] as const) {
-      await run(gradientJobs(memory, deviceRows(table, first, rows), 9));
+      await run(gradientJobs(memory, deviceRows(table, first, rows), 9, BUCKETS).flat());
       const part = await read(memory.gradients, GRADIENT_COUNT);
       for (const [index, value] of part.entries()) sum[index] = (sum[index] ?? 0) + value;
     }
-    await run(gradientJobs(memory, table, 9));
+    await run(gradientJobs(memory, table, 9, BUCKETS).flat());
     const whole = await read(memory.gradients, GRADIENT_COUNT);
     expect(
       error(sum.subarray(0, PARAMETER_COUNT), whole.subarray(0, PARAMETER_COUNT)),
@@ -137,10 +179,15 @@ describe('updateJobs()', () => {
     const digits = firstDigits(ROWS);
     const { run, read, memory, table } = await modelOnDevice(digits);
     await run(clearEpochJobs(memory));
-    await run(gradientJobs(memory, table, ROWS));
+    await run(gradientJobs(memory, table, ROWS, BUCKETS).flat());
     await run([...updateJobs(memory), ...updateJobs(memory)]);
-    const { gradient, loss, correct } = plainGradient(initialParameters(1), digits, ROWS);
-    const expected = initialParameters(1).map(
+    const { gradient, loss, correct } = plainGradient(
+      MODEL,
+      initialParameters(MODEL, 1),
+      digits,
+      ROWS,
+    );
+    const expected = initialParameters(MODEL, 1).map(
       (value, index) => value - 2 * LEARNING_RATE * (gradient[index] ?? 0),
     );
     expect(error(await read(memory.parameters, PARAMETER_COUNT), expected)).toBeLessThan(1e-6);
@@ -154,15 +201,15 @@ describe('evaluationJobs()', () => {
   it('give loss and count, and change neither parameters nor gradients', async () => {
     const digits = firstDigits(ROWS);
     const { run, read, memory, table } = await modelOnDevice(digits);
-    await run(gradientJobs(memory, table, ROWS));
+    await run(gradientJobs(memory, table, ROWS, BUCKETS).flat());
     const before = await read(memory.gradients, GRADIENT_COUNT);
     await run(evaluationJobs(memory, table));
-    const { loss, correct } = plainGradient(initialParameters(1), digits, ROWS);
+    const { loss, correct } = plainGradient(MODEL, initialParameters(MODEL, 1), digits, ROWS);
     const [found = 0, count] = await read(memory.heldOutMetrics, METRIC_COUNT);
     expect(Math.abs(found / loss - 1)).toBeLessThan(1e-5);
     expect(count).toBe(correct);
     expect(await read(memory.gradients, GRADIENT_COUNT)).toEqual(before);
-    expect(await read(memory.parameters, PARAMETER_COUNT)).toEqual(initialParameters(1));
+    expect(await read(memory.parameters, PARAMETER_COUNT)).toEqual(initialParameters(MODEL, 1));
   });
 
   it('on no rows give zeros', async () => {

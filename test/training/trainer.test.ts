@@ -5,10 +5,11 @@ import { loadDigits, type SplitDigits, splitDigits } from '../../training/digits
 import { type TrainOptions, trainOptions } from '../../training/options.ts';
 import { TrainResults, type TrainSummary } from '../../training/results.ts';
 import { Trainer } from '../../training/trainer.ts';
-import { inlineLibrary, inlineWorld } from '../simulation/inline-library.ts';
+import { inlineWorld } from '../simulation/inline-library.ts';
 import { SimulatedCluster } from '../simulation/simulated-cluster.ts';
 import { plainTraining } from './plain-model.ts';
 import { smallSplit } from './samples.ts';
+import { trainingLibrary } from './training-library.ts';
 
 async function train(
   hosts: number,
@@ -19,7 +20,7 @@ async function train(
   const results = new TrainResults(options, hosts);
   const { clock } = cluster.scheduler;
   const job = await cluster.run(async (rank) => {
-    const library = inlineLibrary(rank);
+    const library = trainingLibrary(rank);
     const world = await inlineWorld(rank);
     const { dramBytes } = await library.hlthunk_get_hw_ip_info(world.fd);
     const trainer = await Trainer.start({ library, world, digits, options, clock });
@@ -47,7 +48,7 @@ function largestDifference(found: readonly number[], expected: readonly number[]
 describe('a training on simulated hosts', () => {
   it('reaches the losses of the plain model, on 1, 2, 3, 4 and 7 ranks, to 1e-5', async () => {
     const digits = smallSplit(300, 75);
-    const options = { epochs: 4, seed: 11, batch: 64 };
+    const options = trainOptions({ epochs: 4, seed: 11 });
     const expected = plainTraining(digits, options);
     expect(expected.at(-1)).toBeLessThan(0.6 * (expected[0] ?? 0));
     for (const hosts of [1, 2, 3, 4, 7]) {
@@ -73,7 +74,7 @@ describe('a training on simulated hosts', () => {
 
   it('works where some ranks have no rows at all', async () => {
     const digits = smallSplit(20, 2);
-    const options = { epochs: 2, seed: 1, batch: 3 };
+    const options = trainOptions({ epochs: 2, batch: 3 });
     const expected = plainTraining(digits, options);
     const summary = await train(5, digits, options);
     expect(largestDifference(summary.loss, expected)).toBeLessThan(1e-5);
@@ -83,7 +84,7 @@ describe('a training on simulated hosts', () => {
 
   it('gives the same bits twice, and other bits for another seed', async () => {
     const digits = smallSplit(64, 16);
-    const options = { epochs: 2, seed: 3, batch: 32 };
+    const options = trainOptions({ epochs: 2, seed: 3, batch: 32 });
     const first = await train(3, digits, options);
     expect(await train(3, digits, options)).toEqual(first);
     const other = await train(3, digits, { ...options, seed: 4 });

@@ -1,14 +1,28 @@
 import { describe, expect, it } from 'vitest';
-import { GRADIENT_COUNT, METRIC_COUNT, PARAMETER_COUNT } from '../../training/model.ts';
+import { METRIC_COUNT, modelOf } from '../../training/model.ts';
+import { trainOptions } from '../../training/options.ts';
 import { trainingCalls, wireBytes } from '../../training/wire-bytes.ts';
 
 describe('trainingCalls()', () => {
   it('are one broadcast, one all-reduce for each batch and one for each evaluation', () => {
-    const calls = trainingCalls({ epochs: 3, seed: 1, batch: 64 }, 1437);
+    const { parameterCount, gradientCount } = modelOf([32]);
+    const calls = trainingCalls(trainOptions({ epochs: 3 }), 1437);
     expect(calls).toEqual([
-      { collective: 'broadcast', count: PARAMETER_COUNT, times: 1 },
-      { collective: 'allReduce', count: GRADIENT_COUNT, times: 3 * 23 },
+      { collective: 'broadcast', count: parameterCount, times: 1 },
+      { collective: 'allReduce', count: gradientCount, times: 3 * 23 },
       { collective: 'allReduce', count: METRIC_COUNT, times: 3 },
+    ]);
+  });
+
+  it('are one all-reduce for each batch and bucket, the last layers first', () => {
+    const calls = trainingCalls(
+      trainOptions({ epochs: 1, hidden: [256, 128], bucketBytes: 100_000 }),
+      64,
+    );
+    expect(calls.slice(1, -1)).toEqual([
+      { collective: 'allReduce', count: 128 * 10 + 10 + METRIC_COUNT, times: 1 },
+      { collective: 'allReduce', count: 256 * 128 + 128, times: 1 },
+      { collective: 'allReduce', count: 64 * 256 + 256, times: 1 },
     ]);
   });
 });

@@ -23,6 +23,16 @@ export const KERNELS = {
     scalars: { value: 'u32' },
     sizes: (_, count) => [count],
   },
+  copy_u8: {
+    count: 'afterTensors',
+    inPlace: false,
+    tensors: {
+      dst: { access: 'write', elementBytes: 1 },
+      src: { access: 'read', elementBytes: 1 },
+    },
+    scalars: {},
+    sizes: (_, count) => [count, count],
+  },
   fill_f32: {
     ...COUNTED,
     tensors: { dst: 'write' },

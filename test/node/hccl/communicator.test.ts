@@ -25,6 +25,9 @@ function busyCommunicator() {
     scheduler: new VirtualScheduler(),
     services: services as CommunicatorInit['services'],
     observe: undefined,
+    machine: undefined,
+    provider: 'auto',
+    cores: undefined,
   });
   const listener = defined([...listeners][0], 'a listener');
   return { communicator, listener, listeners, kernelsEnd: () => kernels.resolve() };

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { COLLECTIVES } from '../../../collectives/collective.ts';
 import {
   CONTROL_BYTES_MAX,
+  CONTROL_KINDS,
   type ControlMessage,
   dataImmediate,
   laneOfImmediate,
@@ -12,6 +13,7 @@ import {
 } from '../../../node/hccl/control-message.ts';
 import { LANES_MAX } from '../../../node/hccl/lanes.ts';
 import { ALGORITHM_BYTES_MAX, countsDigest, sameCall } from '../../../node/hccl/operation-call.ts';
+import { INLINE_BYTES_MAX } from '../../../node/hccl/operation-header.ts';
 
 const uint8 = fc.integer({ min: 0, max: 255 });
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
@@ -23,32 +25,46 @@ const region = fc.option(
   }),
   { nil: undefined },
 );
+const inline = fc.record({
+  counts: fc.array(fc.integer({ min: 0, max: 0xffff }), { minLength: 1, maxLength: LANES_MAX }),
+  bytes: fc.uint8Array({ minLength: 1, maxLength: INLINE_BYTES_MAX }),
+});
 const message: fc.Arbitrary<ControlMessage> = fc
   .oneof(
-    fc.constant({ kind: 'HELLO' } as const),
     fc.record({
-      kind: fc.constant('HEADER' as const),
-      sequence: uint32,
-      call: fc.record({
-        collective: fc.constantFrom(...COLLECTIVES, 'custom' as const),
-        count: fc.nat(),
-        countsDigest: fc.maxSafeNat(),
-        dataType: uint8,
-        reduceOp: uint8,
-        root: uint32,
-        algorithm: fc.oneof(
-          fc.string({ maxLength: ALGORITHM_BYTES_MAX / 4, unit: 'grapheme-composite' }),
-          fc.constantFrom('ring', '', 'a'.repeat(ALGORITHM_BYTES_MAX)),
-        ),
-        channels: fc.integer({ min: 0, max: 0xffff }),
-        chunks: uint32,
-        sliceBytes: uint32,
-      }),
-      sends: fc.maxSafeNat(),
-      expects: fc.maxSafeNat(),
-      regions: fc.record({ input: region, output: region, scratch: region, slots: region }),
-      granted: fc.array(uint32, { maxLength: LANES_MAX }),
+      kind: fc.constantFrom('HELLO' as const, 'PATH' as const),
+      path: fc.constantFrom('ws' as const, 'p2p' as const),
     }),
+    fc
+      .record({
+        kind: fc.constant('HEADER' as const),
+        sequence: uint32,
+        call: fc.record({
+          collective: fc.constantFrom(...COLLECTIVES, 'custom' as const),
+          count: fc.nat(),
+          countsDigest: fc.maxSafeNat(),
+          dataType: uint8,
+          reduceOp: uint8,
+          root: uint32,
+          algorithm: fc.oneof(
+            fc.string({ maxLength: ALGORITHM_BYTES_MAX / 4, unit: 'grapheme-composite' }),
+            fc.constantFrom('ring', '', 'a'.repeat(ALGORITHM_BYTES_MAX)),
+          ),
+          channels: fc.integer({ min: 0, max: 0xffff }),
+          chunks: uint32,
+          sliceBytes: uint32,
+        }),
+        sends: fc.maxSafeNat(),
+        expects: fc.maxSafeNat(),
+        regions: fc.record({ input: region, output: region, scratch: region, slots: region }),
+        lanes: fc.array(fc.tuple(uint32, uint32), { maxLength: LANES_MAX }),
+        inline: fc.option(inline, { nil: undefined }),
+      })
+      .map(({ lanes, ...header }) => ({
+        ...header,
+        granted: lanes.map(([granted]) => granted),
+        released: lanes.map(([, released]) => released),
+      })),
     fc.record({
       kind: fc.constant('CREDIT' as const),
       sequence: uint32,
@@ -56,7 +72,19 @@ const message: fc.Arbitrary<ControlMessage> = fc
       granted: uint32,
       slotsReleased: uint32,
     }),
-    fc.record({ kind: fc.constant('BYE' as const), lastSequence: uint32 }),
+    fc.record({ kind: fc.constant('BYE' as const), lastSequence: uint32, progress: uint32 }),
+    fc.record({
+      kind: fc.constant('WINDOW' as const),
+      use: fc.constantFrom('mailbox' as const, 'buffer' as const),
+      id: uint32,
+      bytes: fc.double({ noNaN: true }),
+    }),
+    fc.record({
+      kind: fc.constant('WINDOW_ANSWER' as const),
+      id: uint32,
+      result: fc.constantFrom('mapped' as const, 'refused' as const),
+    }),
+    fc.record({ kind: fc.constant('WITHDRAW' as const), id: uint32 }),
   )
   .filter((one) => one.kind !== 'HEADER' || utf8Bytes(one.call.algorithm) <= ALGORITHM_BYTES_MAX);
 
@@ -94,15 +122,20 @@ describe('control messages', () => {
       ...longest,
       call: { ...longest.call, algorithm: 'x'.repeat(ALGORITHM_BYTES_MAX) },
       granted: Array.from({ length: LANES_MAX }, () => 1),
+      released: Array.from({ length: LANES_MAX }, () => 1),
+      inline: {
+        counts: Array.from({ length: LANES_MAX }, () => 1),
+        bytes: new Uint8Array(INLINE_BYTES_MAX),
+      },
     });
-    expect(length).toBeLessThanOrEqual(CONTROL_BYTES_MAX);
+    expect(length).toBe(CONTROL_BYTES_MAX);
   });
 
   it('readControl() refuses or reads any bytes, and never throws', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
         const read = readControl(viewOf(bytes), bytes.length);
-        if (read !== undefined) expect(['HELLO', 'HEADER', 'CREDIT', 'BYE']).toContain(read.kind);
+        if (read !== undefined) expect(Object.keys(CONTROL_KINDS)).toContain(read.kind);
       }),
     );
   });

@@ -66,6 +66,32 @@ describe('portChannel() and servePort() over a real MessageChannel', () => {
     expect(results).toEqual(values);
   });
 
+  it('calls of one turn travel in one message, and so do their answers', async () => {
+    const { workerPort } = world();
+    const replies = new Promise<unknown>((resolve) => workerPort.once('message', resolve));
+    workerPort.postMessage([1, 2].map((id) => ({ id, name: 'echo', argument: 10 * id })));
+    expect(await replies).toEqual([
+      { id: 1, value: 10 },
+      { id: 2, value: 20 },
+    ]);
+    const { port1, port2 } = new MessageChannel();
+    ports.push(port1, port2);
+    const requests = new Promise<unknown>((resolve) => port1.once('message', resolve));
+    const channel = portChannel(port2);
+    for (const value of [1, 2]) channel.call('echo', value).catch(() => undefined);
+    expect(await requests).toEqual([
+      { id: 1, name: 'echo', argument: 1 },
+      { id: 2, name: 'echo', argument: 2 },
+    ]);
+  });
+
+  it('one bad call among others in a message ends the process', async () => {
+    const { workerPort, process, ended } = world();
+    workerPort.postMessage([{ id: 1, name: 'echo', argument: 1 }, { id: 'two' }]);
+    await ended;
+    expect(process.state).toBe('exited');
+  });
+
   it('answers arrive at the call they belong to, whatever the order they end in', async () => {
     const { table, workerPort } = world();
     const gates = [deferred<void>(), deferred<void>()];

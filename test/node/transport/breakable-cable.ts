@@ -1,32 +1,39 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { assert } from '../../../common/assert.ts';
 import type { LinkAddress } from '../../../node/transport/transport.ts';
+import { unixSocketPath } from '../../../node/transport/unix-socket-path.ts';
 
-/** A TCP relay in front of an address: a cable that a test can pull. */
+/** A relay in front of a host, over TCP and its Unix socket if it has one: a cable that a test can pull. */
 export class BreakableCable {
-  readonly #server: Server;
+  readonly #nodeId: string;
+  readonly #target: LinkAddress;
+  readonly #tcp: Server;
+  readonly #unix: Server;
   readonly #sockets = new Set<Socket>();
   #isPulled = false;
 
-  constructor(target: LinkAddress) {
-    this.#server = createServer((near) => {
-      if (this.#isPulled) {
-        near.destroy();
-        return;
-      }
-      const far = connect(target.port, target.host);
-      this.#join(near, far);
-      this.#join(far, near);
-    });
+  /** `nodeId` is needed for Unix sockets, which are named after their hosts. */
+  constructor(target: LinkAddress, nodeId = '') {
+    this.#nodeId = nodeId;
+    this.#target = target;
+    this.#tcp = this.#relay(() => connect(target.port, target.host));
+    this.#unix = this.#relay(() => connect(unixSocketPath(nodeId, target)));
   }
 
-  async plugIn(): Promise<LinkAddress> {
+  /** `tcp`: diallers find no Unix socket here. */
+  async plugIn(kind: 'tcp' | 'unix' = 'tcp'): Promise<LinkAddress> {
     await new Promise<void>((resolve) => {
-      this.#server.listen(0, '127.0.0.1', resolve);
+      this.#tcp.listen(0, '127.0.0.1', resolve);
     });
-    const address = this.#server.address();
+    const address = this.#tcp.address();
     assert(address !== null && typeof address === 'object', 'Expected a TCP address');
-    return { host: '127.0.0.1', port: address.port };
+    const plug = { host: this.#target.host, port: address.port };
+    if (kind === 'unix') {
+      await new Promise<void>((resolve) => {
+        this.#unix.listen(unixSocketPath(this.#nodeId, plug), resolve);
+      });
+    }
+    return plug;
   }
 
   /** Cuts every connection; new ones work. */
@@ -40,10 +47,21 @@ export class BreakableCable {
     this.cut();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.pull();
-    return new Promise((resolve) => {
-      this.#server.close(() => resolve());
+    const open = [this.#tcp, this.#unix].filter((server) => server.listening);
+    await Promise.all(open.map((server) => new Promise((resolve) => server.close(resolve))));
+  }
+
+  #relay(dial: () => Socket): Server {
+    return createServer((near) => {
+      if (this.#isPulled) {
+        near.destroy();
+        return;
+      }
+      const far = dial();
+      this.#join(near, far);
+      this.#join(far, near);
     });
   }
 

@@ -47,6 +47,7 @@ export function frameHeaders(
       type: fc.constantFrom(...types),
       position: positions(maxBytes),
       flags: fc.tuple(fc.boolean(), fc.boolean()),
+      ackLater: fc.boolean(),
       syndrome: fc.constantFrom(...FAULT_SYNDROMES),
       destQpn: uint32,
       sourceQpn: uint32,

@@ -72,6 +72,7 @@ describe('frame codec', () => {
   it('lays the fields out as FRAME_OFFSETS says, little-endian', () => {
     const header = frame({
       type: 'WRITE_IMM',
+      ackLater: true,
       destQpn: 0x01020304,
       sourceQpn: 0x11121314,
       qpEpoch: 0x21222324,
@@ -88,7 +89,7 @@ describe('frame codec', () => {
     const view = new DataView(bytes.buffer);
     expect(new TextDecoder().decode(bytes.subarray(0, 4))).toBe('HLSM');
     expect(view.getUint32(FRAME_OFFSETS.magic, true)).toBe(FRAME_MAGIC);
-    expect(bytes.slice(4, 8)).toEqual(new Uint8Array([FRAME_VERSION, FRAME_TYPES.WRITE_IMM, 0, 0]));
+    expect(bytes.slice(4, 8)).toEqual(new Uint8Array([FRAME_VERSION, FRAME_TYPES.WRITE_IMM, 4, 0]));
     expect(view.getUint32(FRAME_OFFSETS.incarnation, true)).toBe(0x71727374);
     expect(view.getUint32(FRAME_OFFSETS.destQpn, true)).toBe(0x01020304);
     expect(view.getUint32(FRAME_OFFSETS.sourceQpn, true)).toBe(0x11121314);

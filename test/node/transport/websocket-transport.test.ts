@@ -28,40 +28,49 @@ function transportOf(nodeId: string, init: Partial<WebSocketTransportInit> = {})
   });
 }
 
-/** TCP sockets and servers of this process. */
-function tcpResources(): string[] {
-  return process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP'));
+/** Sockets and servers of this process. */
+function socketResources(): string[] {
+  return process
+    .getActiveResourcesInfo()
+    .filter((name) => /^(?:TCP|Pipe(?:Server|Connect))/.test(name));
 }
 
-describeTransport('ws', async (init) => {
-  const before = tcpResources();
-  const [a, b] = [await transportOf('a', init), await transportOf('b', init)];
-  const cables = new Map<Transport, BreakableCable>();
-  const addresses = new Map<Transport, { host: string; port: number }>();
-  for (const transport of [a, b]) {
-    const cable = new BreakableCable(transport.address);
-    cables.set(transport, cable);
-    addresses.set(transport, await cable.plugIn());
-  }
-  return {
-    scheduler: wallScheduler,
-    a,
-    b,
-    settle: settleOnWallClock,
-    connect: (from, to) =>
-      from.connect({ nodeId: to.nodeId, address: defined(addresses.get(to), 'an address') }),
-    interrupt: () => {
-      for (const cable of cables.values()) cable.cut();
-    },
-    separate: () => {
-      for (const cable of cables.values()) cable.pull();
-    },
-    close: async () => {
-      await settleOnWallClock(Promise.all([a.close(), b.close()]));
-      for (const cable of cables.values()) await cable.close();
-      await settleOnWallClock(until(wallScheduler, () => tcpResources().length <= before.length));
-    },
-  };
+describe.each(['tcp', 'unix'] as const)('over %s', (links) => {
+  describeTransport(`ws over ${links}`, async (init) => {
+    const before = socketResources();
+    const [a, b] = [
+      await transportOf('a', { ...init, links }),
+      await transportOf('b', { ...init, links }),
+    ];
+    const cables = new Map<Transport, BreakableCable>();
+    const addresses = new Map<Transport, { host: string; port: number }>();
+    for (const transport of [a, b]) {
+      const cable = new BreakableCable(transport.address, transport.nodeId);
+      cables.set(transport, cable);
+      addresses.set(transport, await cable.plugIn(links));
+    }
+    return {
+      scheduler: wallScheduler,
+      a,
+      b,
+      settle: settleOnWallClock,
+      connect: (from, to) =>
+        from.connect({ nodeId: to.nodeId, address: defined(addresses.get(to), 'an address') }),
+      interrupt: () => {
+        for (const cable of cables.values()) cable.cut();
+      },
+      separate: () => {
+        for (const cable of cables.values()) cable.pull();
+      },
+      close: async () => {
+        await settleOnWallClock(Promise.all([a.close(), b.close()]));
+        for (const cable of cables.values()) await cable.close();
+        await settleOnWallClock(
+          until(wallScheduler, () => socketResources().length <= before.length),
+        );
+      },
+    };
+  });
 });
 
 describe('provider ws', () => {

@@ -19,6 +19,11 @@ export function fill_u8(dst: usize, count: u32, value: u32): void {
   memory.fill(dst, value as u8, count);
 }
 
+/** dst[i] = src[i], as fast as memcpy(3) of the machine. */
+export function copy_u8(dst: usize, src: usize, count: u32): void {
+  memory.copy(dst, src, count);
+}
+
 /** y[i] += alpha * x[i], the product rounded before the sum (no fused multiply-add). */
 export function scale_add_f32(y: usize, x: usize, count: u32, alpha: f32): void {
   let bytes = (count as usize) << 2;

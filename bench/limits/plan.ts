@@ -1,0 +1,97 @@
+/** What `npm run bench:limits` measures of the machine itself, and how its programs are told. */
+import { MiB } from '../../common/bytes.ts';
+
+/** One measurement of one limit. */
+export interface LimitMeasurement {
+  readonly limit: string;
+  /** Processes that do it at the same time. */
+  readonly ranks: number;
+  readonly bytes: number;
+  readonly iterations: number;
+}
+
+/** The region of single figures. */
+export const REGION_BYTES = 64 * MiB;
+const REGION_ITERATIONS = 8;
+
+/** In words, each of one region: bytes of the region through the time are its rate. */
+export const REGION_LIMITS = {
+  copy: 'memcpy, C',
+  jscopy: 'TypedArray.set in shared memory',
+  wasmcopy: "copy, hlsim's WASM kernel",
+  add: 'float32 add, C',
+  wasmadd: "float32 add, hlsim's WASM SIMD kernel",
+  jsadd: 'float32 add, plain JavaScript',
+  tcp: 'TCP loopback, C',
+  unix: 'unix socket, C',
+  nettcp: 'TCP loopback, Node.js net',
+  netunix: 'unix socket, Node.js net',
+} as const;
+export type RegionLimit = keyof typeof REGION_LIMITS;
+
+const C_REGION_LIMITS: readonly RegionLimit[] = ['copy', 'add', 'tcp', 'unix'];
+
+export interface BoundRequest {
+  readonly ranks: readonly number[];
+  readonly sizes: readonly number[];
+}
+
+/** What the C program measures: single figures, then the bounds of the collectives. */
+export function cPlan({ ranks, sizes }: BoundRequest): readonly LimitMeasurement[] {
+  const region = C_REGION_LIMITS.map((limit) => regionMeasurement(limit));
+  const bounds = ranks.flatMap((each) =>
+    sizes.flatMap((bytes) => {
+      const iterations = Math.max(3, Math.round((REGION_ITERATIONS * 2) / each));
+      const copies = new Set([bytes, pullCopyBytes(each, bytes)]);
+      return [
+        ...[...copies].map((copied) => ({ limit: 'copy', bytes: copied })),
+        { limit: 'gather', bytes },
+        { limit: 'reduce', bytes },
+      ].map((one) => ({ ...one, ranks: each, iterations }));
+    }),
+  );
+  return [...region, ...bounds];
+}
+
+/** What the Node.js program measures. */
+export function nodePlan(): readonly LimitMeasurement[] {
+  const limits = Object.keys(REGION_LIMITS) as RegionLimit[];
+  return limits
+    .filter((limit) => !C_REGION_LIMITS.includes(limit))
+    .map((limit) => regionMeasurement(limit));
+}
+
+function regionMeasurement(limit: RegionLimit): LimitMeasurement {
+  return { limit, ranks: 1, bytes: REGION_BYTES, iterations: REGION_ITERATIONS };
+}
+
+/**
+ * Bytes of the memcpy that moves as much as a rank of an all-reduce that only reads from its peers: it
+ * reads all blocks of its share (S) and writes their sum (S/n), then reads and writes the other shares
+ * (2(n-1)S/n). Half of that sum, since a memcpy of B bytes reads B and writes B.
+ */
+export function pullCopyBytes(ranks: number, bytes: number): number {
+  return Math.ceil(((3 - 1 / ranks) * bytes) / 2);
+}
+
+export function limitArgument({ limit, ranks, bytes, iterations }: LimitMeasurement): string {
+  return [limit, ranks, bytes, iterations].join(':');
+}
+
+/** The opposite of `limitArgument`; `undefined` if the text is none. */
+export function readLimit(text: string): LimitMeasurement | undefined {
+  const match = /^([a-z]+):(\d+):(\d+):(\d+)$/.exec(text);
+  const limit = match?.[1] ?? '';
+  const [ranks = 0, bytes = 0, iterations = 0] = (match ?? []).slice(2).map(Number);
+  if (limit === '' || ranks === 0 || bytes === 0 || iterations === 0) return undefined;
+  return { limit, ranks, bytes, iterations };
+}
+
+/** Names a figure of one round. */
+export function limitKey({
+  limit,
+  ranks,
+  bytes,
+}: Pick<LimitMeasurement, 'limit' | 'ranks' | 'bytes'>): string {
+  return `${limit} ${ranks} ${bytes}`;
+}

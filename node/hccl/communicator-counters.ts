@@ -1,0 +1,35 @@
+/** What a rank has moved for a communicator: over its links, and through memory that the ranks share. */
+import type { FiEndpointCounters } from '../fabric/fabric.ts';
+import type { Exchange } from './exchange.ts';
+import { FLUSH_READ_BYTES } from './flush.ts';
+import type { HcclCommCounters } from './hccl.ts';
+import type { PointToPoint } from './point-to-point.ts';
+import type { SharedTraffic } from './shared/control-page.ts';
+
+export interface Counted {
+  /** Of the endpoint; absent until there is one. */
+  readonly traffic: FiEndpointCounters | undefined;
+  readonly exchange: Exchange | undefined;
+  readonly messages: PointToPoint | undefined;
+  readonly shared: SharedTraffic;
+  /** Those over links that have ended well. */
+  readonly collectives: number;
+}
+
+export function countersOf(counted: Counted): HcclCommCounters {
+  const { traffic, exchange, messages, shared, collectives } = counted;
+  const { flushes = 0, postsTurnedAway = 0 } = exchange ?? {};
+  const { eagerBytes = { sent: 0, received: 0 }, turnedAway = 0 } = messages ?? {};
+  const { sent: inlineSent = 0, received: inlineReceived = 0 } = exchange?.inline ?? {};
+  const flushed = flushes * FLUSH_READ_BYTES;
+  const { rmaBytesSent = 0, rmaBytesReceived = 0, messageBytesSent = 0 } = traffic ?? {};
+  return {
+    payloadBytesSent: rmaBytesSent - flushed + eagerBytes.sent + inlineSent + shared.bytesServed,
+    payloadBytesReceived:
+      rmaBytesReceived - flushed + eagerBytes.received + inlineReceived + shared.bytesRead,
+    controlBytesSent: messageBytesSent - eagerBytes.sent - inlineSent,
+    collectives: collectives + shared.operations,
+    postsTurnedAway: postsTurnedAway + turnedAway,
+    flushes,
+  };
+}

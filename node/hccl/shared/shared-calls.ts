@@ -1,0 +1,192 @@
+/** The system calls behind collectives on shared memory: see `shared-program.ts`, which makes them. */
+import { z } from 'zod';
+import type { CollectiveName } from '../../../collectives/collective.ts';
+import { defined } from '../../../common/assert.ts';
+import {
+  averageKernel,
+  averageScalars,
+  reduceKernel,
+} from '../../device/kernels/element-kernels.ts';
+import type { SimProcess } from '../../process/sim-process.ts';
+import type { SystemCallValue } from '../../process/system-call.ts';
+import { type CallHost, communicatorOf, findCommunicator, parse } from '../call-host.ts';
+import type { CheckedCall } from '../collective-call.ts';
+import { hcclError, resultOf } from '../failure.ts';
+import { HCCL_DATA_TYPES, reductionOf } from '../hccl.ts';
+import type { OpenCommunicator } from '../open-communicator.ts';
+import { describeCall } from '../operation.ts';
+import { apiName } from '../operation-call.ts';
+import { MAILBOX_OPERAND_BYTES } from './mailbox.ts';
+import { SHARED_COLLECTIVES, type SharedOffer } from './shared-collectives.ts';
+import { type PullChoice, planOf, pulledAlgorithm } from './shared-offer.ts';
+import type { SharedBuffer } from './shared-operation.ts';
+import { bytesOf } from './shared-path.ts';
+
+/** Those whose operands may travel in mailboxes, and what a rank makes of them. */
+const SMALL_COLLECTIVES: ReadonlySet<CollectiveName> = new Set([
+  'allReduce',
+  'allGather',
+  'reduceScatter',
+  'broadcast',
+]);
+
+const argument = z.object({
+  collective: z.enum(Object.values(SHARED_COLLECTIVES)),
+  sendBuffer: z.number(),
+  recvBuffer: z.number(),
+  count: z.number(),
+  dataType: z.int(),
+  reduceOp: z.int().optional(),
+  root: z.int().optional(),
+  comm: z.int(),
+});
+const faultArgument = z.object({
+  comm: z.int(),
+  text: z.string().max(2048),
+  sequence: z.int(),
+  kind: z.enum(['departed', 'mismatch', 'window', 'stuck', 'closed']),
+  peer: z.int(),
+  found: z.string().max(4096),
+});
+
+export function registerSharedCalls(host: CallHost): void {
+  host.register('hcclSharedPlaces', (caller, value) => {
+    const open = communicatorOf(host.state(caller), value);
+    const { shared, asyncError } = open.communicator;
+    const { places } = shared;
+    if (asyncError.result === 'hcclTryAgain') return 'connecting';
+    if (places === undefined) return null;
+    return { ...places, rank: open.rank, nranks: open.nranks };
+  });
+  host.register('hcclSharedPrepare', (caller, value) => prepare(host, caller, value));
+  host.register('hcclSharedIdle', async (caller, value) => {
+    await communicatorOf(host.state(caller), value).idle();
+  });
+  host.register('hcclSharedFault', (caller, value) => fault(host, caller, value));
+}
+
+async function prepare(
+  host: CallHost,
+  caller: SimProcess,
+  value: SystemCallValue,
+): Promise<SharedOffer | null> {
+  const { comm, ...arguments_ } = parse(argument, value);
+  const open = findCommunicator(host.state(caller), comm);
+  open.expectReady(apiName(arguments_.collective));
+  if (open.communicator.shared.path !== 'p2p') return null;
+  const checked = open.check(arguments_);
+  const found = choiceOf(open, checked);
+  if (found === undefined) return null;
+  const { mode, choice } = found;
+  const { call, inputBytes, outputBytes, elementBytes, reduction } = checked;
+  const type = defined(HCCL_DATA_TYPES.get(call.dataType), 'the data type');
+  const plan = mode === 'pull' ? planOf(choice, open.rank) : undefined;
+  const served = plan?.served ?? { input: 0, output: 0 };
+  const buffers = await offeredOrDeclined(open, [
+    { address: arguments_.sendBuffer, bytes: inputBytes, isServed: served.input > 0 },
+    { address: arguments_.recvBuffer, bytes: outputBytes, isServed: served.output > 0 },
+  ]);
+  const [input = NO_BUFFER, output = NO_BUFFER] = buffers ?? [];
+  const reduces = reduction.agreedOp < 5 && isReducing(choice.collective);
+  const isAverage = reduction.kind === 'average';
+  return {
+    mode: buffers === undefined ? 'declined' : mode,
+    text: `${apiName(call.collective)} (${describeCall({ ...call, algorithm: choice.algorithm })})`,
+    ...choice,
+    elementBytes,
+    inputBytes,
+    outputBytes,
+    input,
+    output,
+    reduceKernel: reduces ? reduceKernel(reductionOf(call.reduceOp), type.name) : '',
+    averageKernel: isAverage ? averageKernel(type.name) : '',
+    averageScalars: isAverage ? averageScalars(type.name, open.nranks) : [],
+  };
+}
+
+function isReducing(collective: CollectiveName): boolean {
+  return collective === 'allReduce' || collective === 'reduceScatter' || collective === 'reduce';
+}
+
+/** How the call is run on shared memory; `undefined`: it is not. Equal on all ranks. */
+function choiceOf(
+  open: OpenCommunicator,
+  { call, choice, reduction, elementBytes }: CheckedCall,
+): { readonly mode: 'small' | 'pull'; readonly choice: PullChoice } | undefined {
+  const { collective, root, count } = call;
+  if (choice.loaded !== undefined || reduction.kind === 'preMulSum') return undefined;
+  const isChosen = open.isChosen(collective);
+  const common = { collective, root, count, elementBytes, nranks: open.nranks };
+  const operandBytes = count * elementBytes * (collective === 'reduceScatter' ? open.nranks : 1);
+  if (!isChosen && SMALL_COLLECTIVES.has(collective) && operandBytes <= MAILBOX_OPERAND_BYTES)
+    return { mode: 'small', choice: { ...common, algorithm: 'mailbox' } };
+  const algorithm = isChosen ? choice.algorithm : pulledAlgorithm(collective);
+  if (algorithm === undefined || choice.channels > 1) return undefined;
+  const pulled = { ...common, algorithm };
+  return planOf(pulled, open.rank) === undefined ? undefined : { mode: 'pull', choice: pulled };
+}
+
+interface CallBuffer {
+  readonly address: number;
+  readonly bytes: number;
+  /** Peers read it. */
+  readonly isServed: boolean;
+}
+
+const NO_BUFFER: SharedBuffer = { offset: 0, window: 0, windowOffset: 0 };
+
+/** `undefined`: a peer cannot map one, and the job does not insist that it can. */
+async function offeredOrDeclined(
+  open: OpenCommunicator,
+  buffers: readonly CallBuffer[],
+): Promise<readonly SharedBuffer[] | undefined> {
+  try {
+    const offers: SharedBuffer[] = [];
+    for (const buffer of buffers) offers.push(await offered(open, buffer));
+    return offers;
+  } catch (reason) {
+    const mayDecline = open.init.settings.provider === 'auto';
+    if (mayDecline && resultOf(reason) === 'hcclOutOfMemory') return undefined;
+    throw reason;
+  }
+}
+
+async function offered(
+  { session, communicator }: OpenCommunicator,
+  { address, bytes, isServed }: CallBuffer,
+): Promise<SharedBuffer> {
+  if (bytes === 0) return NO_BUFFER;
+  const mr = await session.use(address, bytes);
+  try {
+    const windowOffset = address - mr.address;
+    const window = isServed ? await communicator.shared.window(mr) : 0;
+    return { offset: bytesOf(mr).byteOffset + windowOffset, window, windowOffset };
+  } finally {
+    session.unuse(mr);
+  }
+}
+
+/** Ends the communicator for what the program's thread has found; throws what it ends with. */
+async function fault(host: CallHost, caller: SimProcess, value: SystemCallValue): Promise<never> {
+  const { comm, text, sequence, kind, peer, found } = parse(faultArgument, value);
+  const { communicator, rank } = findCommunicator(host.state(caller), comm);
+  const name = text.replace(' (', ` operation ${sequence} (`);
+  const messages = {
+    departed: `Rank ${peer} left the communicator but rank ${rank} called ${name}`,
+    mismatch: `Expected every rank to make the same call as operation ${sequence} on shared memory but rank ${peer} called ${found} where rank ${rank} called ${text}`,
+    window: `Expected rank ${peer} to offer the memory of ${name} but found ${found}`,
+    stuck: `Expected ${name} to end in time but rank ${peer} did not come so far`,
+    closed: `${name} was given up`,
+  };
+  const isUsage = kind === 'departed' || kind === 'mismatch';
+  if (kind !== 'closed') {
+    const result = isUsage ? 'hcclInvalidUsage' : 'hcclInternalError';
+    communicator.giveUp({ result, message: messages[kind] });
+  }
+  const { result, message } = await communicator.broken;
+  const isNamed = message.includes(' operation ');
+  throw hcclError({
+    result,
+    message: isNamed ? message : `${message} during ${name} on rank ${rank}`,
+  });
+}

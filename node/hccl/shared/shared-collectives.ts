@@ -1,0 +1,33 @@
+/** Collectives that run on shared memory, and what the host says of a call of one. */
+import type { CollectiveName } from '../../../collectives/collective.ts';
+import type { SharedBuffer } from './shared-operation.ts';
+
+/** Collectives that can be run on shared memory; the others go the way of all ranks' links. */
+export const SHARED_COLLECTIVES = {
+  hcclAllReduce: 'allReduce',
+  hcclAllGather: 'allGather',
+  hcclReduceScatter: 'reduceScatter',
+  hcclBroadcast: 'broadcast',
+  hcclReduce: 'reduce',
+  hcclGather: 'gather',
+  hcclScatter: 'scatter',
+} as const satisfies Readonly<Record<string, CollectiveName>>;
+
+/** The answer to hcclSharedPrepare: everything that the program's thread needs to run the call. */
+export type SharedOffer = {
+  readonly mode: 'small' | 'pull' | 'declined';
+  readonly text: string;
+  readonly collective: CollectiveName;
+  readonly algorithm: string;
+  readonly root: number;
+  readonly count: number;
+  readonly elementBytes: number;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  readonly input: SharedBuffer;
+  readonly output: SharedBuffer;
+  /** Names of kernels; empty for none. */
+  readonly reduceKernel: string;
+  readonly averageKernel: string;
+  readonly averageScalars: readonly number[];
+};

@@ -1,0 +1,26 @@
+/** What can go wrong in an operation on shared memory, found by the thread that runs it. */
+import type { Rank } from '../../../collectives/schedule.ts';
+
+export type SharedFaultReason =
+  /** A peer has left the communicator in the middle of the operation, or before it. */
+  | { readonly kind: 'departed'; readonly peer: Rank }
+  /** A peer calls something else. */
+  | { readonly kind: 'mismatch'; readonly peer: Rank; readonly theirs: string }
+  /** A peer names memory that this rank does not have. */
+  | { readonly kind: 'window'; readonly peer: Rank; readonly found: string }
+  /** A peer has not come for too long. */
+  | { readonly kind: 'stuck'; readonly peer: Rank }
+  /** A rank cannot share the memory of this call: every rank gives it, and what follows, to its host. */
+  | { readonly kind: 'declined' }
+  /** The communicator was stopped by somebody else. */
+  | { readonly kind: 'closed' };
+
+export class SharedFault extends Error {
+  override readonly name = 'SharedFault';
+  readonly reason: SharedFaultReason;
+
+  constructor(reason: SharedFaultReason) {
+    super(reason.kind);
+    this.reason = reason;
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * How the program's thread gets an operation to its end: it goes on as far as it can, looks again for a
+ * short while if its peers run at the same time, and then sleeps until one of them rings.
+ */
+import { COLLECTIVE_TIMEOUT_MS } from '../timeouts.ts';
+import { SharedFault } from './shared-fault.ts';
+import type { SharedOperation } from './shared-operation.ts';
+import type { SharedRank } from './shared-rank.ts';
+
+/**
+ * How long a rank looks again before it sleeps, where every rank has a core of its own: some times what a
+ * sleep and a wake-up cost.
+ */
+const LOOKING_MS = 0.3;
+/** Looks between two looks at the clock. */
+const LOOKS = 64;
+/** Longest sleep: what nobody rings for (the end of the communicator) is seen after it at the latest. */
+const SLEEP_MS = 100;
+
+/** Between two looks, where operations of several communicators are under way in one thread. */
+const PAUSE_MS = 0.05;
+
+export class SharedRunner {
+  readonly place: SharedRank;
+  readonly #lookingMs: number;
+
+  /** `hasCore`: there are at least as many cores as ranks, so looking again costs nobody anything. */
+  constructor(place: SharedRank, hasCore: boolean) {
+    this.place = place;
+    this.#lookingMs = hasCore ? LOOKING_MS : 0;
+  }
+
+  /** Goes on with an operation; true at its end. Throws a `SharedFault`. */
+  advance(operation: SharedOperation): boolean {
+    const { control } = this.place;
+    if (!control.enter()) throw new SharedFault({ kind: 'closed' });
+    try {
+      return operation.advance();
+    } finally {
+      control.leave();
+    }
+  }
+
+  /** Goes on, looking again for a while; true at the end. */
+  #lookOn(operation: SharedOperation): boolean {
+    if (this.advance(operation)) return true;
+    if (this.#lookingMs === 0) return false;
+    const { wait } = this.place;
+    const until = wait.now() + this.#lookingMs;
+    do {
+      for (let look = 0; look < LOOKS; look++) if (this.advance(operation)) return true;
+    } while (wait.now() < until);
+    return false;
+  }
+
+  /** As `advance`, for who looks again now and then. */
+  poll(operation: SharedOperation): boolean {
+    if (this.advance(operation)) return true;
+    this.#expectInTime(operation);
+    return false;
+  }
+
+  /** Lets others run for a moment: several operations are under way in this thread. */
+  pause(): void {
+    const { own, wait } = this.place;
+    wait.sleep(own.doorbellOffset, own.doorbell, PAUSE_MS);
+  }
+
+  /** Returns at the end of an operation. Throws a `SharedFault`. */
+  finish(operation: SharedOperation): void {
+    const { own, wait } = this.place;
+    for (;;) {
+      if (this.#lookOn(operation)) return;
+      // In this order, so that no ring is missed: asleep, the bell as it is, one more look.
+      own.isSleeping = true;
+      const { doorbell } = own;
+      try {
+        if (this.advance(operation)) return;
+        wait.sleep(own.doorbellOffset, doorbell, SLEEP_MS);
+      } finally {
+        own.isSleeping = false;
+      }
+      this.#expectInTime(operation);
+    }
+  }
+
+  #expectInTime(operation: SharedOperation): void {
+    const now = this.place.wait.now();
+    operation.deadline ??= now + COLLECTIVE_TIMEOUT_MS;
+    const peer = operation.waitingFor;
+    if (now > operation.deadline && peer !== undefined)
+      throw new SharedFault({ kind: 'stuck', peer });
+  }
+}

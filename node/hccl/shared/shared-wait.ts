@@ -1,0 +1,11 @@
+/** How a thread waits for other processes on shared memory; given by whoever starts the host. */
+
+/** How a thread waits for another process. */
+export interface SharedWait {
+  /** Sleeps while the 32-bit word at `offset` of the device's memory is `expected`, for `timeoutMs` at most. */
+  sleep(offset: number, expected: number, timeoutMs: number): void;
+  /** Wakes whoever sleeps on the word. */
+  wake(offset: number): void;
+  /** Milliseconds, of any origin. */
+  now(): number;
+}

@@ -1,0 +1,35 @@
+/** The machine that hosts share, as HCCL needs it: other hosts' memory, this host's devices, wake-ups. */
+import { defined } from '../common/assert.ts';
+import type { GaudiDevice } from './device/device.ts';
+import type { PeerMemory, SharedMachine } from './hccl/shared/shared-machine.ts';
+import type { OperatingSystem } from './os/operating-system.ts';
+
+export interface SharedMachineInit {
+  readonly system: OperatingSystem;
+  readonly peers: PeerMemory;
+  readonly devices: readonly GaudiDevice[];
+}
+
+export function sharedMachine({ system, peers, devices }: SharedMachineInit): SharedMachine {
+  let lastWindow = 0;
+  return {
+    peers,
+    nextWindow: () => ++lastWindow,
+    deviceOf(memory) {
+      const device = devices.find(({ hbm }) => hbm.holds(memory));
+      const { index, hbm } = defined(device, 'the device of a registration');
+      return {
+        index,
+        importShared(file) {
+          try {
+            return hbm.importShared(file);
+          } finally {
+            system.closeFile(file.fd);
+          }
+        },
+        dropImport: (offset) => hbm.dropImport(offset),
+      };
+    },
+    wake: (memory, offset) => system.futexWake(system.addressOf(memory) + BigInt(offset)),
+  };
+}

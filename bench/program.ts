@@ -27,7 +27,8 @@ const buffers = await allocateBuffers(hlsim, world.fd, device, {
 const init = { library: hlsim, world, device, buffers, options, clock: wallClock };
 for (const [index, size] of sizes.entries()) {
   const report = await measureSize(init, size, index);
-  await hlsim.reportResult({ ...report });
+  const links = index === 0 ? await hlsim.hcclCommGetLinks(world.comm) : undefined;
+  await hlsim.reportResult({ ...report, ...(links && { links }) });
 }
 await device.close();
 await hlsim.hcclCommDestroy(world.comm);

@@ -63,9 +63,22 @@ export function renderFooter(results: BenchResults): string {
   return [
     `# Out of bounds values : ${outOfBounds} ${outOfBounds === 0 ? 'OK' : 'FAILED'}`,
     `# Avg bus bandwidth    : ${general(averageBusBandwidth)}`,
+    ...linkLines(results),
     '#',
     `# Collective test concluded: ${programName(options)}`,
   ].join('\n');
+}
+
+/** What carries the bytes: in one line if it is the same between all ranks, else a line for each rank. */
+function linkLines({ links }: BenchResults): readonly string[] {
+  const kinds = new Set([...links.values()].flat().filter((kind) => kind !== null));
+  if (kinds.size < 2) return [...kinds].map((kind) => `# Links between ranks  : ${kind}`);
+  return [...links]
+    .sort(([a], [b]) => a - b)
+    .map(([rank, ofRank]) => {
+      const others = ofRank.flatMap((kind, peer) => (kind === null ? [] : [`${peer} ${kind}`]));
+      return `# Links of rank ${rank} to   : ${others.join(', ')}`;
+    });
 }
 
 /**
@@ -85,6 +98,7 @@ export function benchJson(results: BenchResults, run: BenchRun): Readonly<Record
     config: configJson(options, run.devices),
     results: results.rows.map((row) => rowJson(row, options)),
     out_of_bounds: { count: outOfBounds, okay: String(outOfBounds === 0) },
+    links: Object.fromEntries(results.links),
     average_bus_bandwidth: { bandwidth: averageBusBandwidth, okay: 'unchecked' },
     end_time: timeText(run.endTime),
   };

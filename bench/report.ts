@@ -31,6 +31,8 @@ export const sizeReport = z.strictObject({
   inPlace: measurement.nullable(),
   /** null: the calls are no collectives (sendrecv). */
   choice: choice.nullable(),
+  /** With the first size: by rank, what carries bytes between this rank and it; null for itself. */
+  links: z.array(z.string().nullable()).optional(),
 });
 
 export type Measurement = Readonly<z.infer<typeof measurement>>;

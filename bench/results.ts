@@ -42,6 +42,8 @@ export class BenchResults {
   readonly nranks: number;
   readonly #sizes: readonly BenchSize[];
   readonly #rows: BenchRow[] = [];
+  /** By rank, what carries its bytes to each other rank; as far as told. */
+  readonly links = new Map<number, readonly (string | null)[]>();
   /** Reports of the size that is being measured, by rank. */
   readonly #pending = new Map<number, SizeReport>();
 
@@ -84,6 +86,7 @@ export class BenchResults {
     }
     this.#expectNext(rank, parsed.data);
     this.#pending.set(rank, parsed.data);
+    if (parsed.data.links !== undefined) this.links.set(rank, parsed.data.links);
     if (this.#pending.size < this.nranks) return undefined;
     const reports = [...this.#pending].sort(([a], [b]) => a - b).map(([, report]) => report);
     const row = this.#row(reports, parsed.data);

@@ -7,6 +7,13 @@ import { failureOfJob, runJob } from './cluster-session.ts';
 import type { CommandContext } from './context.ts';
 import type { ClusterClient } from './job-client.ts';
 
+/** Where a training runs. */
+export interface TrainingJob {
+  readonly hosts: number | undefined;
+  readonly joinTimeoutMs: number;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /**
  * Trains and prints the epochs and the summary.
  *
@@ -15,12 +22,12 @@ import type { ClusterClient } from './job-client.ts';
 export async function runTraining(
   client: ClusterClient,
   options: TrainOptions,
-  job: { readonly hosts: number | undefined; readonly joinTimeoutMs: number },
+  { environment = {}, ...job }: TrainingJob,
   context: CommandContext,
 ): Promise<TrainSummary> {
   const { terminal } = context;
   let results: TrainResults | undefined;
-  const request = { spec: trainJob(options), ...job };
+  const request = { spec: { ...trainJob(options), environment }, ...job };
   const outcome = await runJob(
     client,
     request,

@@ -114,6 +114,7 @@ export const hcclCommSynDevice = bind(hccl.hcclCommSynDevice);
 export const hcclCommGetAsyncError = bind(hccl.hcclCommGetAsyncError);
 export const hcclCommGetCounters = bind(hccl.hcclCommGetCounters);
 export const hcclCommSetChoice = bind(hccl.hcclCommSetChoice);
+export const hcclCommGetLinks = bind(hccl.hcclCommGetLinks);
 export const hcclCommLastChoice = bind(hccl.hcclCommLastChoice);
 export const hcclCommLoadSchedule = bind(hccl.hcclCommLoadSchedule);
 export const hcclCommUnloadSchedule = bind(hccl.hcclCommUnloadSchedule);

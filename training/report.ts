@@ -28,6 +28,8 @@ const finalReport = z.strictObject({
   trainingRows: count,
   heldOutRows: count,
   /** hcclCommGetCounters of this rank. */
+  /** Through memory that ranks share, or over links. */
+  path: z.enum(['p2p', 'ws']),
   payloadBytesSent: count,
   controlBytesSent: count,
   collectives: count,

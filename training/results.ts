@@ -85,7 +85,7 @@ export class TrainResults {
       weightsIdentical: finals.every(({ weightsDigest }) => weightsDigest === first.weightsDigest),
       weightsDigest: first.weightsDigest,
       wireBytes: sum(({ payloadBytesSent }) => payloadBytesSent),
-      wireBytesFormula: wireBytes(calls, this.#nranks),
+      wireBytesFormula: wireBytes(calls, this.#nranks, first.path),
       controlBytes: sum(({ controlBytesSent }) => controlBytesSent),
       collectives: first.collectives,
       buckets: first.buckets,

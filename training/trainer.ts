@@ -133,6 +133,7 @@ export class Trainer {
       weightsDigest: createHash('sha256').update(weights).digest('hex'),
       trainingRows: digits.training.rows,
       heldOutRows: digits.heldOut.rows,
+      path: counters.sharedCollectives > 0 ? 'p2p' : 'ws',
       payloadBytesSent: counters.payloadBytesSent,
       controlBytesSent: counters.controlBytesSent,
       collectives: counters.collectives,

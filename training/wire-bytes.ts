@@ -10,6 +10,7 @@ import { buildSchedule } from '../collectives/table.ts';
 import { flatTopology } from '../collectives/topology.ts';
 import { selectAlgorithm } from '../collectives/tuner.ts';
 import { defined } from '../common/assert.ts';
+import { sharedAlgorithm } from '../node/hccl/shared/shared-offer.ts';
 import { FLOAT_BYTES, gradientBuckets } from './buckets.ts';
 import { METRIC_COUNT, modelOf } from './model.ts';
 import type { TrainOptions } from './options.ts';
@@ -39,14 +40,24 @@ export function trainingCalls(
   ];
 }
 
-/** Payload bytes that all ranks together send for these calls. */
-export function wireBytes(calls: readonly CollectiveCalls[], nranks: number): number {
-  return calls.reduce((sum, call) => sum + call.times * wireBytesOfCall(call, nranks), 0);
+/** Payload bytes that all ranks together send, or let others read, for these calls. */
+export function wireBytes(
+  calls: readonly CollectiveCalls[],
+  nranks: number,
+  path: 'p2p' | 'ws',
+): number {
+  return calls.reduce((sum, call) => sum + call.times * wireBytesOfCall(call, nranks, path), 0);
 }
 
-function wireBytesOfCall({ collective, count }: CollectiveCalls, nranks: number): number {
+function wireBytesOfCall(
+  { collective, count }: CollectiveCalls,
+  nranks: number,
+  path: 'p2p' | 'ws',
+): number {
   const bytes = count * FLOAT_BYTES;
-  const algorithm = selectAlgorithm({ collective, bytes, nranks });
+  const overLinks = selectAlgorithm({ collective, bytes, nranks });
+  const shared = path === 'p2p' ? sharedAlgorithm(collective, bytes) : undefined;
+  const algorithm = shared?.algorithm ?? overLinks;
   const topology = flatTopology(nranks);
   const programs = lowerAll(buildSchedule({ collective, algorithm, topology }));
   const table = chunkTable(defined(programs[0], 'the program of rank 0'), count);

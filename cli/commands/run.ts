@@ -9,16 +9,18 @@ import type { CommandContext } from '../context.ts';
 import { reportFailure } from '../failure.ts';
 import { addFlags, type FlagValues, readFlags } from '../flags.ts';
 import { jobEnvironment } from '../job-environment.ts';
+import { providerEnvironment, providerFlag } from '../provider.ts';
 import { rankOutput } from '../rank-output.ts';
 
-type RunFlagValues = FlagValues<typeof clusterFlags>;
+const runFlags = { provider: providerFlag, ...clusterFlags } as const;
+type RunFlagValues = FlagValues<typeof runFlags>;
 
 export function runCommand(context: CommandContext): Command {
   const command = new Command('run')
     .description('Run a program on every rank of a cluster')
     .argument('<program>', 'JavaScript file, an ES module')
     .argument('[args...]', 'arguments of the program, after --');
-  addFlags(command, clusterFlags).addHelpText(
+  addFlags(command, runFlags).addHelpText(
     'after',
     `
 Every rank's program finds RANK, WORLD_SIZE, LOCAL_RANK and the like in its environment, as torchrun
@@ -30,11 +32,12 @@ out, HCCL_STRICT=1 accepts only what the real HCCL accepts.
 
 Examples:
   hlsim run hello.js --hosts 4
+  hlsim run hello.js --hosts 4 --provider ws
   hlsim run train.js --hosts 2 --devices 2 -- --epochs 3
   hlsim run hello.js --coordinator ws://127.0.0.1:7700`,
   );
   return command.action(async (program: string, args: string[]) => {
-    context.exitCode = await runProgram(program, args, readFlags(command, clusterFlags), context);
+    context.exitCode = await runProgram(program, args, readFlags(command, runFlags), context);
   });
 }
 
@@ -48,7 +51,8 @@ async function runProgram(
   const path = resolve(program);
   // On a cluster elsewhere the file is the hosts' business, and they say so.
   if (flags.coordinator === undefined) checkReadable(path);
-  const spec = { program: path, arguments: [...args], environment: await jobEnvironment() };
+  const environment = { ...(await jobEnvironment()), ...providerEnvironment(flags) };
+  const spec = { program: path, arguments: [...args], environment };
   const request = { spec, hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout };
   return withCluster(flags, context, async (client) => {
     const { listener, flush } = rankOutput(context.terminal);

@@ -17,6 +17,7 @@ import { clusterFlags, jsonFileFlag } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { addFlags, type FlagValues, readFlags, usageError, withDefault } from '../flags.ts';
 import { openJsonFile } from '../json-file.ts';
+import { providerEnvironment, providerFlag } from '../provider.ts';
 import { integer, oneOf, type Reader, size } from '../readers.ts';
 import { checkTraining, runTraining } from '../train-run.ts';
 
@@ -62,6 +63,7 @@ const trainFlags = {
     description: 'reduce a bucket while the gradients of the next are computed',
     reader: oneOf(OVERLAPS),
   }),
+  provider: providerFlag,
   json: jsonFileFlag,
   ...clusterFlags,
 } as const;
@@ -94,7 +96,8 @@ async function train(
   const file = flags.json === undefined ? undefined : openJsonFile(flags.json);
   const { epochs, seed, hidden, bucketBytes, overlap } = flags;
   const options = trainOptions({ epochs, seed, hidden: [...hidden], bucketBytes, overlap });
-  const job = { hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout };
+  const environment = providerEnvironment(flags);
+  const job = { hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout, environment };
   await withCluster(flags, context, async (client) => {
     const summary = await runTraining(client, options, job, context);
     file?.write(trainJson(summary));

@@ -88,3 +88,8 @@ export function fi_domain(fabric: FiFabric, info: FiInfo, init: FiDomainInit): F
   if (info.fabric_attr?.prov_name !== fabric.info.fabric_attr?.prov_name) return 'FI_EINVAL';
   return new FiDomain(fabric, init);
 }
+
+/** What the link to a host is made of; `undefined` while there is none (hlsim's own). */
+export function fi_domain_link(domain: FiDomain, nodeId: string): ReturnType<Nic['linkKind']> {
+  return domain.nic.linkKind(nodeId);
+}

@@ -16,6 +16,7 @@ import {
   type HcclComm,
   type HcclCommChoice,
   type HcclCommCounters,
+  type HcclLink,
   type HcclSchedule,
   type HcclStream,
 } from './hccl.ts';
@@ -149,6 +150,14 @@ export async function hcclCommLastChoice(
   comm: HcclComm,
 ): Promise<HcclCommChoice | null> {
   return (await channel.call('hcclCommLastChoice', { comm })) as unknown as HcclCommChoice | null;
+}
+
+/** By rank, what carries bytes between this rank and it (hlsim's own call); `null` for itself. */
+export async function hcclCommGetLinks(
+  channel: SystemCallChannel,
+  comm: HcclComm,
+): Promise<readonly (HcclLink | null)[]> {
+  return (await channel.call('hcclCommGetLinks', { comm })) as (HcclLink | null)[];
 }
 
 /**

@@ -94,6 +94,9 @@ function registerQuestions(host: CallHost): void {
     const { finalError, communicator } = opened(caller, argument);
     return { ...(finalError ?? communicator.asyncError) };
   });
+  host.register('hcclCommGetLinks', (caller, argument) => [
+    ...opened(caller, argument).communicator.links(),
+  ]);
   host.register('hcclCommGetCounters', (caller, argument) => ({
     ...opened(caller, argument).communicator.counters(),
   }));

@@ -1,8 +1,11 @@
 /** What a rank has moved for a communicator: over its links, and through memory that the ranks share. */
+import { fi_domain_link } from '../fabric/domain.ts';
 import type { FiEndpointCounters } from '../fabric/fabric.ts';
+import type { CommunicatorInit, CommunicatorWiring } from './communicator-init.ts';
+import type { DataPath } from './control-message.ts';
 import type { Exchange } from './exchange.ts';
 import { FLUSH_READ_BYTES } from './flush.ts';
-import type { HcclCommCounters } from './hccl.ts';
+import type { HcclCommCounters, HcclLink } from './hccl.ts';
 import type { PointToPoint } from './point-to-point.ts';
 import type { SharedTraffic } from './shared/control-page.ts';
 
@@ -29,7 +32,21 @@ export function countersOf(counted: Counted): HcclCommCounters {
       rmaBytesReceived - flushed + eagerBytes.received + inlineReceived + shared.bytesRead,
     controlBytesSent: messageBytesSent - eagerBytes.sent - inlineSent,
     collectives: collectives + shared.operations,
+    sharedCollectives: shared.operations,
     postsTurnedAway: postsTurnedAway + turnedAway,
     flushes,
   };
+}
+
+/** By rank, what carries bytes between `rank` and it; `null` for itself, and where there is nothing yet. */
+export function linksOf(
+  { rank, nranks, session }: Pick<CommunicatorInit, 'rank' | 'nranks' | 'session'>,
+  path: DataPath,
+  nodeIds: CommunicatorWiring['nodeIds'] | undefined,
+): readonly (HcclLink | null)[] {
+  return Array.from({ length: nranks }, (_, peer) => {
+    if (peer === rank) return null;
+    if (path === 'p2p') return 'p2p';
+    return fi_domain_link(session.domain, nodeIds?.get(peer) ?? '') ?? null;
+  });
 }

@@ -17,7 +17,7 @@ import { fi_close } from '../fabric/close.ts';
 import { type FiCq, fi_cq_read, fi_cq_readerr } from '../fabric/cq.ts';
 import { fi_ep_counters } from '../fabric/endpoint.ts';
 import type { FiCompletion, FiErrno } from '../fabric/fabric.ts';
-import { countersOf } from './communicator-counters.ts';
+import { countersOf, linksOf } from './communicator-counters.ts';
 import type {
   CommunicatorInit,
   CommunicatorPort,
@@ -27,7 +27,7 @@ import type {
 import { EventLoopPolling } from './event-loop-polling.ts';
 import { Exchange } from './exchange.ts';
 import { fabricFailure, type HcclFailure, hcclError } from './failure.ts';
-import type { HcclAsyncError, HcclCommCounters } from './hccl.ts';
+import type { HcclAsyncError, HcclCommCounters, HcclLink } from './hccl.ts';
 import type { LostHost } from './job-services.ts';
 import type { Message } from './message.ts';
 import { OperationObserver } from './observer.ts';
@@ -106,6 +106,11 @@ export class Communicator {
   /** Resolves when it has failed or ended. */
   get broken(): Promise<HcclFailure> {
     return this.#broken.promise;
+  }
+
+  /** By rank, what carries bytes between this rank and it; `null` for itself. */
+  links(): readonly (HcclLink | null)[] {
+    return linksOf(this.init, this.shared.path, this.#nodeIds);
   }
 
   counters(): HcclCommCounters {

@@ -121,6 +121,9 @@ export interface HcclCommChoice {
   readonly sliceBytes?: number;
 }
 
+/** What carries bytes between two ranks: shared memory, a socket, or nothing outside of this process. */
+export type HcclLink = 'p2p' | 'tcp' | 'unix' | 'memory';
+
 /** A schedule that was loaded into a communicator (hlsim's own). */
 export interface HcclSchedule {
   /** Name in the file; empty if it has none. */
@@ -144,8 +147,9 @@ export interface HcclCommCounters {
   readonly payloadBytesReceived: number;
   /** Bytes of control messages: operation headers, credits. */
   readonly controlBytesSent: number;
-  /** Collectives that have ended well. */
+  /** Collectives that have ended well, and how many of them went through memory that ranks share. */
   readonly collectives: number;
+  readonly sharedCollectives: number;
   /** Posts that were turned away with FI_EAGAIN, and tried again. */
   readonly postsTurnedAway: number;
   /** Reads of own memory before its bytes were used; 0 unless HCL_FABRIC_FLUSH is 1. */

@@ -86,6 +86,11 @@ export class OpenCommunicator {
     return this.communicator.init.nranks;
   }
 
+  /** Who sits in which box, once the rendezvous has told. */
+  get topology(): Topology {
+    return defined(this.#topology, 'the topology of a communicator that is connected');
+  }
+
   get planner(): Planner {
     return defined(this.#planner, 'the planner of a communicator that is connected');
   }
@@ -190,7 +195,7 @@ export class OpenCommunicator {
     }
     const agreed = PLACEMENT_AGREED.has(collective) ? placement : 'outOfPlace';
     return this.#choices.get(`${collective} ${bytes} ${agreed}`, () => {
-      const topology = defined(this.#topology, 'the topology of a communicator that is connected');
+      const { topology } = this;
       const { boxes } = topology;
       const request = { collective, bytes, nranks, boxes, topology, placement: agreed } as const;
       return chooseFor(request, sources);

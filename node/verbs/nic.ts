@@ -191,6 +191,11 @@ export class Nic implements FrameSink {
     if (this.#portState === 'IBV_PORT_ACTIVE') this.transport.reply(nodeId, header);
   }
 
+  /** What the link to a host is made of; `undefined` while there is none. */
+  linkKind(nodeId: string): ReturnType<Transport['linkKind']> {
+    return this.transport.linkKind(nodeId);
+  }
+
   /** No memory that frames were made from is still read by a link. */
   get isQuiet(): boolean {
     for (const nodeId of this.#peers) if (!this.transport.isQuiet(nodeId)) return false;

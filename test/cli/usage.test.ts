@@ -164,7 +164,8 @@ describe('help', () => {
       const { results } = await record(...command.split(' '), '--help');
       const flags = [...results.matchAll(/^ {2}(?:-\w, )?--([\w-]+)[^[]*\[?([^\]]*)\]/gm)];
       for (const [, flag = '', bracket = ''] of flags) {
-        if (flag !== 'help') expect(`${command} --${flag}: ${bracket}`).toMatch(/HLSIM_[A-Z_]+$/);
+        if (flag !== 'help')
+          expect(`${command} --${flag}: ${bracket}`).toMatch(/(?:HLSIM_[A-Z_]+|FI_PROVIDER)$/);
       }
     }
   });

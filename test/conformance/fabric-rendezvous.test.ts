@@ -4,16 +4,16 @@
  * the library posts itself for that is tried again when it gets FI_EAGAIN.
  */
 import { describe, expect, it } from 'vitest';
+import { MiB } from '../../common/bytes.ts';
 import { fi_close } from '../../node/fabric/close.ts';
 import type { FiErrno } from '../../node/fabric/fabric.ts';
-import { EAGER_BYTES } from '../../node/fabric/message-header.ts';
 import { AWAITED_MAX } from '../../node/fabric/outgoing-messages.ts';
 import { fi_write } from '../../node/fabric/rma.ts';
 import { fi_trecv, fi_tsend } from '../../node/fabric/tagged.ts';
 import { FabricWorld, host, type Rank } from '../node/fabric/world.ts';
 import { part } from './fabric-world.ts';
 
-const BYTES = 64 * EAGER_BYTES;
+const BYTES = 4 * MiB;
 /** A message takes 10 ms. */
 const BYTES_PER_MS = BYTES / 10;
 const LOST = ['FI_EHOSTUNREACH', 'IBV_WC_RETRY_EXC_ERR'];

@@ -47,7 +47,8 @@ describe.skipIf(!isPossible)('on shared memory', () => {
       for (const { wrong } of table) expect(wrong, collective).toEqual(['0', '0']);
       const algorithms = table.map(({ algorithm }) => algorithm);
       expect(algorithms[2], collective).toBe('direct');
-      if (!pulled.includes(collective)) expect(algorithms[0], collective).toBe('mailbox');
+      if (!pulled.includes(collective))
+        expect(algorithms[0], collective).toBe(collective === 'all_reduce' ? 'oneShot' : 'direct');
     }
     expect((await cluster.here('down')).code).toBe(0);
     await cluster.end();
@@ -60,7 +61,7 @@ describe.skipIf(!isPossible)('on shared memory', () => {
     );
     expect(code, stderr).toBe(0);
     expect(rows(stdout)).toEqual([
-      { wrong: ['0', '0'], algorithm: 'mailbox' },
+      { wrong: ['0', '0'], algorithm: 'oneShot' },
       { wrong: ['0', '0'], algorithm: 'direct' },
     ]);
   });

@@ -21,8 +21,8 @@ const CALLS = 2;
 const FLOATS = 1_000_000;
 /** Longer than a collective takes: what nothing pushes ahead comes too late. */
 const DELAY_MS = 50;
-/** Short and long against the time between two completions: with the latter some come during a read. */
-const READS_MS = [0.02, 0.3];
+/** Short against the time between two completions, and long: then some come during a read. */
+const READS_MS = [0.02, 0.15, 0.25, 0.6];
 
 /** How many floats were wrong, over all ranks and calls, and how often a rank has flushed. */
 async function allReduce(readMs: number, environment: Readonly<Record<string, string>> = {}) {

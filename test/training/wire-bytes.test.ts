@@ -32,33 +32,44 @@ describe('wireBytes()', () => {
   it('of a broadcast is the vector once for every rank but the root', () => {
     for (const nranks of [1, 2, 3, 4, 5, 8]) {
       const calls = [{ collective: 'broadcast', count: 1001, times: 2 }] as const;
-      expect(wireBytes(calls, nranks)).toBe(2 * 4 * 1001 * (nranks - 1));
+      expect(wireBytes(calls, nranks, 'ws')).toBe(2 * 4 * 1001 * (nranks - 1));
     }
   });
 
-  it('of a small all-reduce on 2^k ranks is the vector k times from every rank', () => {
+  it('of a small all-reduce on 2^k ranks is the vector k times from every rank, or to every other', () => {
     for (const [nranks, rounds] of [
       [1, 0],
       [2, 1],
-      [4, 2],
+      [4, 3],
       [8, 3],
     ] as const) {
       const calls = [{ collective: 'allReduce', count: METRIC_COUNT, times: 1 }] as const;
-      expect(wireBytes(calls, nranks)).toBe(4 * METRIC_COUNT * rounds * nranks);
+      expect(wireBytes(calls, nranks, 'ws')).toBe(4 * METRIC_COUNT * rounds * nranks);
     }
   });
 
   it('of a large all-reduce is 2 (p - 1) times the vector for all ranks together', () => {
     for (const nranks of [1, 2, 3, 4, 5, 8]) {
       const calls = [{ collective: 'allReduce', count: 100_003, times: 5 }] as const;
-      expect(wireBytes(calls, nranks)).toBe(5 * 2 * (nranks - 1) * 4 * 100_003);
+      expect(wireBytes(calls, nranks, 'ws')).toBe(5 * 2 * (nranks - 1) * 4 * 100_003);
+    }
+  });
+
+  it('through shared memory is that of the algorithms which are pulled', () => {
+    const small = [{ collective: 'allReduce', count: METRIC_COUNT, times: 1 }] as const;
+    const large = [{ collective: 'allReduce', count: 100_003, times: 1 }] as const;
+    for (const nranks of [2, 4, 8]) {
+      expect(wireBytes(small, nranks, 'p2p')).toBe(4 * METRIC_COUNT * (nranks - 1) * nranks);
+      expect(wireBytes(large, nranks, 'p2p')).toBe(2 * (nranks - 1) * 4 * 100_003);
     }
   });
 
   it('of several calls is their sum', () => {
     const one = { collective: 'allReduce', count: 7, times: 3 } as const;
     const two = { collective: 'broadcast', count: 9, times: 2 } as const;
-    expect(wireBytes([one, two], 3)).toBe(wireBytes([one], 3) + wireBytes([two], 3));
-    expect(wireBytes([], 3)).toBe(0);
+    expect(wireBytes([one, two], 3, 'ws')).toBe(
+      wireBytes([one], 3, 'ws') + wireBytes([two], 3, 'ws'),
+    );
+    expect(wireBytes([], 3, 'ws')).toBe(0);
   });
 });

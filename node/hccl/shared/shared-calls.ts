@@ -16,19 +16,10 @@ import { HCCL_DATA_TYPES, reductionOf } from '../hccl.ts';
 import type { OpenCommunicator } from '../open-communicator.ts';
 import { describeCall } from '../operation.ts';
 import { apiName } from '../operation-call.ts';
-import { MAILBOX_OPERAND_BYTES } from './mailbox.ts';
 import { SHARED_COLLECTIVES, type SharedOffer } from './shared-collectives.ts';
-import { type PullChoice, planOf, pulledAlgorithm } from './shared-offer.ts';
+import { type PullChoice, planOf, sharedAlgorithm } from './shared-offer.ts';
 import type { SharedBuffer } from './shared-operation.ts';
 import { bytesOf } from './shared-path.ts';
-
-/** Those whose operands may travel in mailboxes, and what a rank makes of them. */
-const SMALL_COLLECTIVES: ReadonlySet<CollectiveName> = new Set([
-  'allReduce',
-  'allGather',
-  'reduceScatter',
-  'broadcast',
-]);
 
 const argument = z.object({
   collective: z.enum(Object.values(SHARED_COLLECTIVES)),
@@ -115,15 +106,15 @@ function choiceOf(
 ): { readonly mode: 'small' | 'pull'; readonly choice: PullChoice } | undefined {
   const { collective, root, count } = call;
   if (choice.loaded !== undefined || reduction.kind === 'preMulSum') return undefined;
-  const isChosen = open.isChosen(collective);
-  const common = { collective, root, count, elementBytes, nranks: open.nranks };
   const operandBytes = count * elementBytes * (collective === 'reduceScatter' ? open.nranks : 1);
-  if (!isChosen && SMALL_COLLECTIVES.has(collective) && operandBytes <= MAILBOX_OPERAND_BYTES)
-    return { mode: 'small', choice: { ...common, algorithm: 'mailbox' } };
-  const algorithm = isChosen ? choice.algorithm : pulledAlgorithm(collective);
-  if (algorithm === undefined || choice.channels > 1) return undefined;
-  const pulled = { ...common, algorithm };
-  return planOf(pulled, open.rank) === undefined ? undefined : { mode: 'pull', choice: pulled };
+  const found = open.isChosen(collective)
+    ? ({ mode: 'pull', algorithm: choice.algorithm } as const)
+    : sharedAlgorithm(collective, operandBytes);
+  if (found === undefined || choice.channels > 1) return undefined;
+  const { mode, algorithm } = found;
+  const pulled = { collective, algorithm, root, count, elementBytes, topology: open.topology };
+  if (mode === 'pull' && planOf(pulled, open.rank) === undefined) return undefined;
+  return { mode, choice: pulled };
 }
 
 interface CallBuffer {

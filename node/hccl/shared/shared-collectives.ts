@@ -19,6 +19,7 @@ export type SharedOffer = {
   readonly text: string;
   readonly collective: CollectiveName;
   readonly algorithm: string;
+  readonly topology: { readonly boxes: number; readonly ranksPerBox: number };
   readonly root: number;
   readonly count: number;
   readonly elementBytes: number;

@@ -9,12 +9,12 @@ import { KeptValues } from '../kept-values.ts';
 import type { CallFields } from './call-fields.ts';
 import { ControlPage } from './control-page.ts';
 import { DeclinedOperation } from './declined-operation.ts';
-import { Mailbox } from './mailbox.ts';
+import { MAILBOX_OPERAND_BYTES, Mailbox } from './mailbox.ts';
 import type { ProgramMachine } from './program-machine.ts';
 import { type PullCall, PullOperation } from './pull-operation.ts';
 import { SHARED_COLLECTIVES, type SharedOffer } from './shared-collectives.ts';
 import type { SharedFaultReason } from './shared-fault.ts';
-import { planOf } from './shared-offer.ts';
+import { PULL_SLICE_BYTES, planOf } from './shared-offer.ts';
 import type { SharedCall, SharedOperation } from './shared-operation.ts';
 import type { SharedPlaces } from './shared-path.ts';
 import { SharedRank } from './shared-rank.ts';
@@ -162,19 +162,20 @@ export class SharedCommunicator {
   #ready(offer: SharedOffer): ReadyCall {
     const { mode, text, collective, algorithm, input, output, elementBytes } = offer;
     if (mode === 'declined') return { mode, text };
-    const { kernels, nranks, rank } = this.#place;
+    const { kernels, rank } = this.#place;
     const common: SharedCall = { digest: digestOf(text), text, input, output };
     const reduce = offer.reduceKernel === '' ? undefined : kernelOf(kernels, offer.reduceKernel);
     const finish = this.#finishOf(offer);
-    const choice = { collective, algorithm, channels: 1 };
+    const sliceBytes = mode === 'small' ? MAILBOX_OPERAND_BYTES : PULL_SLICE_BYTES;
+    const choice = { collective, algorithm, channels: 1, sliceBytes };
     if (mode === 'small') {
       const rule = ruleOf(collective, rank, offer);
       const operandBytes = collective === 'broadcast' ? offer.outputBytes : offer.inputBytes;
       const call = { ...common, rule, elementBytes, operandBytes, reduce, finish };
       return { mode, call, choice };
     }
-    const { root, count } = offer;
-    const plan = planOf({ collective, algorithm, nranks, root, count, elementBytes }, rank);
+    const { root, count, topology } = offer;
+    const plan = planOf({ collective, algorithm, topology, root, count, elementBytes }, rank);
     const call = { ...common, plan: defined(plan, 'a plan'), elementBytes, reduce, finish };
     return { mode, call, choice };
   }

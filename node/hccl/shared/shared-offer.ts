@@ -8,8 +8,9 @@ import type { CollectiveName } from '../../../collectives/collective.ts';
 import { type PullPlan, pullPlan } from '../../../collectives/pull-plan.ts';
 import type { Rank, Schedule } from '../../../collectives/schedule.ts';
 import { algorithmsFor, buildSchedule } from '../../../collectives/table.ts';
-import { flatTopology } from '../../../collectives/topology.ts';
+import type { Topology } from '../../../collectives/topology.ts';
 import { KiB } from '../../../common/bytes.ts';
+import { MAILBOX_OPERAND_BYTES } from './mailbox.ts';
 
 /** What of a schedule is pulled at a time: small enough to be still in a cache when a peer reads it. */
 export const PULL_SLICE_BYTES = 256 * KiB;
@@ -23,15 +24,36 @@ const PULLED_ALGORITHMS = ['direct', 'linear'] as const;
 export interface PullChoice {
   readonly collective: CollectiveName;
   readonly algorithm: string;
-  readonly nranks: number;
+  /** Who sits in which box. */
+  readonly topology: Topology;
   readonly root: Rank;
   /** As `chunkTable` takes it. */
   readonly count: number;
   readonly elementBytes: number;
 }
 
+/** Those whose operands may travel in mailboxes, and the algorithm that this is. */
+const SMALL_ALGORITHMS: Readonly<Partial<Record<CollectiveName, string>>> = {
+  allReduce: 'oneShot',
+  allGather: 'direct',
+  reduceScatter: 'direct',
+  broadcast: 'direct',
+};
+
+/** How a collective goes through shared memory if nobody has chosen; `undefined`: it does not. */
+export function sharedAlgorithm(
+  collective: CollectiveName,
+  operandBytes: number,
+): { readonly mode: 'small' | 'pull'; readonly algorithm: string } | undefined {
+  const small = SMALL_ALGORITHMS[collective];
+  if (small !== undefined && operandBytes <= MAILBOX_OPERAND_BYTES)
+    return { mode: 'small', algorithm: small };
+  const algorithm = pulledAlgorithm(collective);
+  return algorithm === undefined ? undefined : { mode: 'pull', algorithm };
+}
+
 /** The algorithm that is pulled if nobody has chosen another; `undefined` if there is none. */
-export function pulledAlgorithm(collective: CollectiveName): string | undefined {
+function pulledAlgorithm(collective: CollectiveName): string | undefined {
   const known = algorithmsFor(collective);
   return PULLED_ALGORITHMS.find((name) => known.includes(name));
 }
@@ -46,8 +68,7 @@ export function planOf(choice: PullChoice, rank: Rank): PullPlan | undefined {
   return 'reason' in plan ? undefined : plan;
 }
 
-function scheduleOf({ collective, algorithm, nranks, root }: PullChoice): Schedule {
-  const topology = flatTopology(nranks);
+function scheduleOf({ collective, algorithm, topology, root }: PullChoice): Schedule {
   return buildSchedule({ collective, algorithm, topology, root, placement: 'inPlace' });
 }
 

@@ -133,6 +133,7 @@ class SharedProgram {
     // In a group the host only writes down what is called, and the end of the group comes here too.
     if (this.#groups === 0 || name === 'hcclGroupEnd') await this.#drain();
     else if (!MESSAGES.has(name)) this.#hostsInGroup.add(argument['comm'] as HcclComm);
+    this.#communicators.get(argument['comm'] as HcclComm)?.hostHasWork();
     return this.#toHost(name, argument);
   }
 

@@ -47,7 +47,8 @@ function randomCall(prng: Prng, nranks: number): WorldCall {
   if (mode === 'small') return { ...common, algorithm: 'mailbox' };
   const algorithms = algorithmsFor(collective).filter((algorithm) => {
     try {
-      const choice = { collective, algorithm, nranks, root, count, elementBytes: 4 };
+      const topology = flatTopology(nranks);
+      const choice = { collective, algorithm, topology, root, count, elementBytes: 4 };
       return planOf(choice, 0) !== undefined;
     } catch {
       // Not with so many ranks.

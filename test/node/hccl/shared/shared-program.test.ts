@@ -4,6 +4,7 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { defined } from '../../../../common/assert.ts';
+import { MAILBOX_OPERAND_BYTES } from '../../../../node/hccl/shared/mailbox.ts';
 import { SharedFault } from '../../../../node/hccl/shared/shared-fault.ts';
 import type { SharedOperation } from '../../../../node/hccl/shared/shared-operation.ts';
 import { sharedProgramChannel } from '../../../../node/hccl/shared/shared-program.ts';
@@ -160,7 +161,12 @@ describe('a program on shared memory', () => {
     await reduce();
     await synchronize();
     const choice = await program.call('hcclCommLastChoice', { comm: 10 });
-    expect(choice).toEqual({ collective: 'allReduce', algorithm: 'mailbox', channels: 1 });
+    expect(choice).toEqual({
+      collective: 'allReduce',
+      algorithm: 'mailbox',
+      channels: 1,
+      sliceBytes: MAILBOX_OPERAND_BYTES,
+    });
   });
 
   it('hands on calls that have no argument, and all calls of a process without communicators', async () => {

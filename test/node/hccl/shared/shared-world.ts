@@ -6,6 +6,7 @@
 import type { CollectiveName } from '../../../../collectives/collective.ts';
 import { BLOCKS } from '../../../../collectives/collective.ts';
 import type { Rank } from '../../../../collectives/schedule.ts';
+import { flatTopology } from '../../../../collectives/topology.ts';
 import { defined } from '../../../../common/assert.ts';
 import { KiB, MiB } from '../../../../common/bytes.ts';
 import { ranksOf } from '../../../../common/math.ts';
@@ -174,7 +175,8 @@ export class SharedWorld {
       return new SmallOperation(place, { ...common, rule, operandBytes }, sequence);
     }
     const { collective, algorithm, root, count } = call;
-    const choice = { collective, algorithm, root, count, elementBytes, nranks: this.nranks };
+    const topology = flatTopology(this.nranks);
+    const choice = { collective, algorithm, root, count, elementBytes, topology };
     const plan = defined(planOf(choice, rank), 'a plan');
     return new PullOperation(place, { ...common, plan }, sequence);
   }

@@ -24,10 +24,10 @@ import type {
   CommunicatorWiring,
   OperationRequest,
 } from './communicator-init.ts';
-import { EventLoopPolling } from './event-loop-polling.ts';
+import { type EventLoopPolling, pollingOf } from './event-loop-polling.ts';
 import { Exchange } from './exchange.ts';
 import { fabricFailure, type HcclFailure, hcclError } from './failure.ts';
-import type { HcclAsyncError, HcclCommCounters, HcclLink } from './hccl.ts';
+import type { HcclAsyncError, HcclCommCounters } from './hccl.ts';
 import type { LostHost } from './job-services.ts';
 import type { Message } from './message.ts';
 import { OperationObserver } from './observer.ts';
@@ -80,7 +80,7 @@ export class Communicator {
       uniqueId: init.key.uniqueId,
       observe: init.observe,
     });
-    if (init.nranks <= (init.cores ?? 0)) this.#polling = new EventLoopPolling(init.scheduler);
+    this.#polling = pollingOf(init);
     this.shared = new SharedPath({
       ...init,
       nodeIdOf: (rank) => defined(this.#nodeIds?.get(rank), 'the host of a rank'),
@@ -109,9 +109,7 @@ export class Communicator {
   }
 
   /** By rank, what carries bytes between this rank and it; `null` for itself. */
-  links(): readonly (HcclLink | null)[] {
-    return linksOf(this.init, this.shared.path, this.#nodeIds);
-  }
+  readonly links = () => linksOf(this.init, this.shared.path, this.#nodeIds);
 
   counters(): HcclCommCounters {
     return countersOf({

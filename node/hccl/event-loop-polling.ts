@@ -10,6 +10,15 @@ export const LINGER_MS = 0.3;
 /** How long an operation is looked for before the loop sleeps all the same. */
 export const POLLING_MS = 20;
 
+/** For a communicator; `undefined` if its ranks may outnumber the cores. */
+export function pollingOf(init: {
+  readonly nranks: number;
+  readonly cores: number | undefined;
+  readonly scheduler: Scheduler;
+}): EventLoopPolling | undefined {
+  return init.nranks <= (init.cores ?? 0) ? new EventLoopPolling(init.scheduler) : undefined;
+}
+
 export class EventLoopPolling {
   readonly #scheduler: Scheduler;
   #until = 0;

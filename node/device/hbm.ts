@@ -156,22 +156,19 @@ export class Hbm {
   }
 
   /**
-   * Zeroes up to `bytesMax` bytes, at least a page, of what was touched since the last scrub; all of it, where
-   * the operating system has new pages. Nothing may be allocated, and nothing stays shared.
+   * Zeroes up to `bytesMax` bytes, at least a page, of what was touched since the last scrub. Nothing may be
+   * allocated, and nothing stays shared. Where the operating system has new pages all are zeros at once; it
+   * takes as many turns all the same, as long as a device is known to take.
    */
   scrubSlice(bytesMax: number): 'done' | 'more' {
     assert(this.allocatedCount === 0, 'Expected no allocation when the memory is scrubbed');
-    if (this.#shared !== undefined) {
-      // New pages are zeros, and cost nothing before they are touched.
-      this.#shared.freed(DRAM_PAGE_BYTES, this.bytes);
-      this.#touched.clear();
-      return 'done';
-    }
+    // New pages are zeros, and cost nothing before they are touched.
+    this.#shared?.freed(DRAM_PAGE_BYTES, this.bytes);
     let pages = Math.max(1, Math.floor(bytesMax / DRAM_PAGE_BYTES));
     for (const page of this.#touched) {
       if (pages === 0) return 'more';
       pages--;
-      this.view(page * DRAM_PAGE_BYTES, DRAM_PAGE_BYTES).fill(0);
+      if (this.#shared === undefined) this.view(page * DRAM_PAGE_BYTES, DRAM_PAGE_BYTES).fill(0);
       this.#touched.delete(page);
     }
     return 'done';

@@ -153,7 +153,8 @@ export class HcclProcess {
       services,
       observe,
       machine,
-      provider: settings.provider,
+      // A flush is of what a NIC has written: shared memory has none.
+      provider: this.#flushes ? 'ws' : settings.provider,
       cores,
     });
     const comm = this.#nextComm++;

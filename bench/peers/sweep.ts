@@ -22,7 +22,7 @@ export interface PeerMeasurement {
 
 /** Timed calls at 2 ranks, up to each size: a round takes seconds, and the mean is over many. */
 const ITERATIONS: readonly (readonly [bytes: number, iterations: number])[] = [
-  [32 * KiB, 400],
+  [32 * KiB, 2000],
   [256 * KiB, 120],
   [1 * MiB, 60],
   [4 * MiB, 24],
@@ -54,7 +54,7 @@ export function sweepOf(request: SweepRequest, ranks: number): readonly PeerMeas
     const rounded = new Set(sizes.map((bytes) => roundUp(bytes, unit)));
     return [...rounded].map((bytes) => {
       const iterations = iterationsOf(bytes, ranks, quick);
-      const warmup = Math.max(1, Math.floor(iterations / 2));
+      const warmup = iterations;
       return { collective, ranks, bytes, count: bytes / FLOAT_BYTES, warmup, iterations };
     });
   });

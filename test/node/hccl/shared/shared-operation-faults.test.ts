@@ -4,6 +4,7 @@ import type { Rank } from '../../../../collectives/schedule.ts';
 import { defined } from '../../../../common/assert.ts';
 import { ranksOf } from '../../../../common/math.ts';
 import { Prng } from '../../../../common/prng.ts';
+import { DeclinedOperation } from '../../../../node/hccl/shared/declined-operation.ts';
 import type { SharedOperation } from '../../../../node/hccl/shared/shared-operation.ts';
 import { drive, SharedWorld, type WorldCall } from './shared-world.ts';
 
@@ -52,6 +53,21 @@ describe('what goes wrong in an operation', () => {
       }
     },
   );
+
+  it.each([[call], [small]])('a rank that declines: all hear of it, before a byte moves', (one) => {
+    world = new SharedWorld(3);
+    const [first = 0, second = 0] = world.rank(0).windows;
+    const before = Buffer.from(world.bytes.slice(first, second + 8192));
+    const operations = new Map<Rank, SharedOperation>([
+      [0, operationOf(one, 0)],
+      [1, new DeclinedOperation(world.rank(1).place, 'the call', 1)],
+      [2, operationOf(one, 2)],
+    ]);
+    const outcomes = drive(operations, prng);
+    for (const rank of ranksOf(3))
+      expect(outcomes.get(rank)).toMatchObject({ reason: { kind: 'declined' } });
+    expect(Buffer.from(world.bytes.slice(first, second + 8192)).equals(before)).toBe(true);
+  });
 
   it.each([
     ['a number that nobody has announced', { window: 77 }],

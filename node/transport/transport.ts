@@ -30,7 +30,7 @@ export interface Peer {
 export type SendOutcome = 'queued' | 'full' | 'down';
 
 /** What carries a link: a TCP connection, a Unix socket, memory of one process, memory of one machine. */
-export type LinkKind = 'tcp' | 'unix' | 'memory' | 'p2p';
+export type LinkKind = 'tcp' | 'unix' | 'memory';
 
 /**
  * What the links between hosts may run over. `tcp`: TCP. `unix`: Unix sockets between hosts of one machine,

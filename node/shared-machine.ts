@@ -17,17 +17,17 @@ export function sharedMachine({ system, peers, devices }: SharedMachineInit): Sh
     nextWindow: () => ++lastWindow,
     deviceOf(memory) {
       const device = devices.find(({ hbm }) => hbm.holds(memory));
-      const { index, hbm } = defined(device, 'the device of a registration');
+      const found = defined(device, 'the device of a registration');
       return {
-        index,
+        index: found.index,
         importShared(file) {
           try {
-            return hbm.importShared(file);
+            return found.importShared(file);
           } finally {
             system.closeFile(file.fd);
           }
         },
-        dropImport: (offset) => hbm.dropImport(offset),
+        dropImport: (offset) => found.dropImport(offset),
       };
     },
     wake: (memory, offset) => system.futexWake(system.addressOf(memory) + BigInt(offset)),

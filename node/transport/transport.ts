@@ -29,7 +29,7 @@ export interface Peer {
  */
 export type SendOutcome = 'queued' | 'full' | 'down';
 
-/** What carries a link: a TCP connection, a Unix socket, memory of one process, memory of one machine. */
+/** What carries a link: a TCP connection, a Unix socket, or memory of one process. */
 export type LinkKind = 'tcp' | 'unix' | 'memory';
 
 /**

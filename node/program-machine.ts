@@ -18,6 +18,7 @@ export function programMachine(deviceMemories: readonly WebAssembly.Memory[]): P
       return {
         sleep: (offset, expected, timeoutMs) =>
           system.futexWait(start + BigInt(offset), expected, timeoutMs),
+        giveWay: () => system.yieldCpu(),
         wake: (offset) => system.futexWake(start + BigInt(offset)),
         now: () => wallClock.now(),
       };

@@ -268,50 +268,48 @@ class SharedProgram {
   #runThrough(stream: HcclStream): boolean {
     let last = this.#pending.length - 1;
     while (last >= 0 && this.#pending[last]?.stream !== stream) last--;
-    const wanted = new Set(this.#pending.slice(0, last + 1));
-    while (wanted.size > 0) {
-      const isAlone = this.#pending.every(({ comm }) => comm === this.#pending[0]?.comm);
-      const ended = isAlone ? this.#finishFirst() : this.#advanceFirsts();
-      if (ended === undefined) return false;
-      for (const one of ended) wanted.delete(one);
-    }
+    if (this.#communicators.size > 1) return this.#runAmongMany(this.#pending.slice(0, last + 1));
+    for (; last >= 0; last--) if (!this.#finishFirst()) return false;
     return true;
   }
 
-  /** Runs the first operation to its end; `undefined` if it has failed. */
-  #finishFirst(): readonly Pending[] | undefined {
+  #runAmongMany(calls: readonly Pending[]): boolean {
+    while (calls.some((one) => this.#pending.includes(one)))
+      if (this.#advanceFirsts() === 'failed') return false;
+    return true;
+  }
+
+  /** Runs the first operation to its end; false if it has failed. */
+  #finishFirst(): boolean {
     const next = this.#pending[0];
-    if (next === undefined) return [];
+    if (next === undefined) return true;
     try {
       next.comm.runner.finish(next.operation);
     } catch (reason) {
       this.#failed(next, reason);
-      return undefined;
+      return false;
     }
     this.#pending.shift();
-    return [next];
+    return true;
   }
 
-  /**
-   * Goes on with the first operation of every communicator: they may be ranks of one, which wait for each
-   * other. Those that have ended; `undefined` if one has failed.
-   */
-  #advanceFirsts(): readonly Pending[] | undefined {
+  /** Goes on with the first operation of every communicator: ranks of one may wait for each other here. */
+  #advanceFirsts(): 'advanced' | 'failed' {
     const firsts = new Map<SharedCommunicator, Pending>();
     for (const one of this.#pending) if (!firsts.has(one.comm)) firsts.set(one.comm, one);
-    const ended: Pending[] = [];
+    let ended = 0;
     for (const one of firsts.values()) {
       try {
         if (!one.comm.runner.poll(one.operation)) continue;
       } catch (reason) {
         this.#failed(one, reason);
-        return undefined;
+        return 'failed';
       }
-      ended.push(one);
+      ended++;
       this.#pending.splice(this.#pending.indexOf(one), 1);
     }
-    if (ended.length === 0) this.#pending[0]?.comm.runner.pause();
-    return ended;
+    if (ended === 0) this.#pending[0]?.comm.runner.pause();
+    return 'advanced';
   }
 
   /** Runs what is queued now and wanted to its end, well or not. */

@@ -12,6 +12,12 @@ import type { SharedRank } from './shared-rank.ts';
  * sleep and a wake-up cost.
  */
 const LOOKING_MS = 0.3;
+/**
+ * How often a rank gives its core away before it sleeps, where there are more ranks than cores: whoever it
+ * waits for may be waiting for that very core, and two system calls of a sleep cost more than one. It never
+ * keeps a core from anybody.
+ */
+const YIELDS = 100;
 /** Looks between two looks at the clock. */
 const LOOKS = 64;
 /** Longest sleep: what nobody rings for (the end of the communicator) is seen after it at the latest. */
@@ -44,12 +50,21 @@ export class SharedRunner {
   /** Goes on, looking again for a while; true at the end. */
   #lookOn(operation: SharedOperation): boolean {
     if (this.advance(operation)) return true;
-    if (this.#lookingMs === 0) return false;
     const { wait } = this.place;
+    if (this.#lookingMs === 0) return this.#giveWay(operation);
     const until = wait.now() + this.#lookingMs;
     do {
       for (let look = 0; look < LOOKS; look++) if (this.advance(operation)) return true;
     } while (wait.now() < until);
+    return false;
+  }
+
+  /** Goes on whenever the core comes back; true at the end. */
+  #giveWay(operation: SharedOperation): boolean {
+    for (let time = 0; time < YIELDS; time++) {
+      this.place.wait.giveWay();
+      if (this.advance(operation)) return true;
+    }
     return false;
   }
 

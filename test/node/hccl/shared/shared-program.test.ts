@@ -95,6 +95,20 @@ describe('a program on shared memory', () => {
     await expect.poll(() => script.output(0)).toEqual([3, 3, 3, 3]);
   });
 
+  it('gives its core away some times, where ranks outnumber cores, and then sleeps', async () => {
+    await open(10);
+    await peerCalls(2);
+    await reduce();
+    await synchronize();
+    expect(script.sleeps).toBeGreaterThan(0);
+    expect(script.yields).toBe(100 * script.sleeps);
+    [script.sleeps, script.atYield] = [0, () => script.other()];
+    await reduce();
+    await synchronize();
+    expect(script.output(0)).toEqual([3, 3, 3, 3]);
+    expect(script.sleeps).toBe(0);
+  });
+
   it('asks again when memory of its own has gone', async () => {
     await open(10);
     await peerCalls(2);

@@ -23,6 +23,11 @@ export class Script {
   other: () => void = () => undefined;
   readonly soon: (() => void)[] = [];
   now = 0;
+  /** How often this thread has given its core away, and slept. */
+  yields = 0;
+  sleeps = 0;
+  /** What the other rank does whenever it gets the core. */
+  atYield: () => void = () => undefined;
   readonly channel: SystemCallChannel;
   readonly machine: ProgramMachine;
 
@@ -31,8 +36,13 @@ export class Script {
       memories: [this.world.memory],
       waitOn: () => ({
         sleep: () => {
+          this.sleeps++;
           this.now += 50;
           this.other();
+        },
+        giveWay: () => {
+          this.yields++;
+          this.atYield();
         },
         wake: () => undefined,
         now: () => this.now,

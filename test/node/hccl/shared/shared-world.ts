@@ -85,7 +85,12 @@ export class SharedWorld {
         control,
         // A rank has objects of its own for the mailboxes, as in its own process.
         mailboxes: ranksOf(nranks).map((one) => new Mailbox(buffer, startOf(one))),
-        wait: { sleep: () => undefined, wake: (at) => void this.woken.push(at), now: () => 0 },
+        wait: {
+          sleep: () => undefined,
+          giveWay: () => undefined,
+          wake: (at) => void this.woken.push(at),
+          now: () => 0,
+        },
       });
       const mailbox = defined(mailboxes[rank], 'a mailbox');
       return { rank, place, control, mailbox, windows: [first, first + WINDOW_BYTES] as const };

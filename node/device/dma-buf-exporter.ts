@@ -5,6 +5,7 @@
  */
 import type { Errno } from '../../common/errno.ts';
 import { roundUp } from '../../common/math.ts';
+import type { Scheduler } from '../../common/scheduler.ts';
 import { dma_buf_attach_revocable } from '../dmabuf/attachment.ts';
 import type {
   DmaBufAttachment,
@@ -140,7 +141,7 @@ function sharing(
   context: Context,
   { offset, bytes }: ExportedMemory,
 ): Pick<Required<DmaBufOperations>, 'share' | 'unshare'> {
-  const { hbm } = context.hardware;
+  const { hbm, scheduler } = context.hardware;
   let file: SharedFile | undefined;
   return {
     share() {
@@ -151,10 +152,31 @@ function sharing(
       return shared;
     },
     unshare() {
-      if (file !== undefined) hbm.unshare(file);
+      if (file === undefined) return undefined;
+      const parts = hbm.unsharing(file);
       file = undefined;
+      return inTurns(parts, scheduler);
     },
   };
+}
+
+/** A part now, and of the rest one a turn of the event loop: a heartbeat has to go out meanwhile. */
+function inTurns(
+  parts: Generator<undefined, void>,
+  scheduler: Scheduler,
+): Promise<void> | undefined {
+  if (parts.next().done === true) return undefined;
+  return new Promise((resolve, reject) => {
+    const goOn = (): void => {
+      try {
+        if (parts.next().done === true) resolve();
+        else scheduler.after(0, goOn);
+      } catch (reason) {
+        reject(reason);
+      }
+    };
+    scheduler.after(0, goOn);
+  });
 }
 
 /** EPERM: the importer has no peer-to-peer path; EINVAL: it takes no segment of a whole page. */

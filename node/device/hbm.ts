@@ -121,9 +121,9 @@ export class Hbm {
     return this.#shared?.share(offset, bytes) ?? 'EOPNOTSUPP';
   }
 
-  /** As `SharedRanges.unshare`, with the content kept. */
-  unshare(memory: SharedMemory): void {
-    this.#shared?.unshare(memory, 'kept');
+  /** As `SharedRanges.unsharing`, with the content kept. */
+  *unsharing(memory: SharedMemory): Generator<undefined, void> {
+    if (this.#shared !== undefined) yield* this.#shared.unsharing(memory, 'kept');
   }
 
   /** As `ImportAperture.importShared`. */

@@ -74,12 +74,24 @@ export class SharedRanges {
    * for what this process's threads write meanwhile. Closes the descriptor. Nothing if it ended before.
    */
   unshare(memory: SharedMemory, content: 'kept' | 'zeroed'): void {
+    const parts = this.unsharing(memory, content);
+    while (parts.next().done !== true);
+  }
+
+  /**
+   * As `unshare`, part by part: every `next` takes so long as moving `MOVE_BYTES`. If the range is freed in
+   * between, nothing is left to do.
+   */
+  *unsharing(memory: SharedMemory, content: 'kept' | 'zeroed'): Generator<undefined, void> {
     const share = [...this.#shares.values()].find((one) => one.memory === memory);
     if (share === undefined) return;
     const { bytes, fd } = memory;
     // On a file again, if there is one, so that it can be shared again without a move.
     const next = content === 'kept' && this.#hasFiles ? this.#newFile(bytes) : undefined;
     for (let done = 0; done < bytes; ) {
+      if (done > 0) yield;
+      // Freed meanwhile.
+      if (this.#shares.get(share.offset) !== share) return this.#drop(next);
       const length = Math.min(MOVE_BYTES, bytes - done);
       const address = this.#at(share.offset + done);
       if (content === 'zeroed') this.#os.mapFresh(address, length);
@@ -92,6 +104,10 @@ export class SharedRanges {
     this.#os.closeFile(fd);
     this.#shares.delete(share.offset);
     if (next !== undefined) this.#files.set(share.offset, { offset: share.offset, memory: next });
+  }
+
+  #drop(file: SharedMemory | undefined): void {
+    if (file !== undefined) this.#os.closeFile(file.fd);
   }
 
   /** Nobody owns [offset, offset + bytes) any more: it is zeros, on no file, and reached by no other process. */

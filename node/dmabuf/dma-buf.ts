@@ -60,7 +60,7 @@ export interface DmaBufOperations {
    */
   share?(): SharedFile | Errno;
   /** Nothing if it is not shared. */
-  unshare?(): void;
+  unshare?(): Promise<void> | undefined;
   /** A processor is about to touch the memory, or is done. Without the reservation lock. */
   beginCpuAccess?(direction: DmaDirection): Errno | undefined;
   endCpuAccess?(direction: DmaDirection): Errno | undefined;

@@ -94,7 +94,8 @@ export class ExportedDmaBuf implements DmaBuf, FileOperations {
     assert(this.attachments.size === 0, 'Expected no attachment when a dma-buf is released');
     this.state = 'released';
     this.#list?.remove(this);
-    this.operations.unshare?.();
+    // A promise that fails is the end of the host, as what is thrown here is.
+    void this.operations.unshare?.();
     this.operations.release();
   }
 }

@@ -148,7 +148,7 @@ function waitForUnmaps(own: ExportedDmaBuf, options: RevokeOptions): Promise<Err
   const { scheduler, deadlineMs = DMA_BUF_REVOKE_DEADLINE_MS } = options;
   lockOrder()?.acquiring('dma_buf_unmap');
   return new Promise((resolve, reject) => {
-    const stop = (outcome: () => Errno | undefined) => {
+    const stop = (outcome: () => Outcome) => {
       cancel();
       own.unmapListeners.delete(unmapped);
       try {
@@ -168,17 +168,21 @@ function waitForUnmaps(own: ExportedDmaBuf, options: RevokeOptions): Promise<Err
 }
 
 /** Nobody is waited for any longer. */
-function end(own: ExportedDmaBuf, result: Errno | undefined): Errno | undefined {
+function end(own: ExportedDmaBuf, result: Errno | undefined): Outcome {
+  // Now, after the importers: their work under way belongs to the content that is kept.
+  const unsharing = own.operations.unshare?.();
+  return unsharing === undefined ? ended(own, result) : unsharing.then(() => ended(own, result));
+}
+
+function ended(own: ExportedDmaBuf, result: Errno | undefined): Errno | undefined {
   const { revocation } = own;
   assert(revocation !== undefined, 'Expected a revocation under way');
-  // Now, after the importers: their work under way belongs to the content that is kept.
-  own.operations.unshare?.();
   own.state = REVOKED[revocation.mode];
   revocation.ended.resolve(result);
   return result;
 }
 
-function broken(own: ExportedDmaBuf, options: RevokeOptions, what: string): Errno | undefined {
+function broken(own: ExportedDmaBuf, options: RevokeOptions, what: string): Outcome {
   const result = end(own, 'ETIMEDOUT');
   const message = `Expected a revoked dma-buf of ${own.operations.exporter} to be let go in bounded time but found that ${what}`;
   assert(options.onBug !== undefined, message);

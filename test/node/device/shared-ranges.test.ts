@@ -33,6 +33,11 @@ function ok<T>(value: T | string): T {
   return value;
 }
 
+/** In one go. */
+function unshare(hbm: Hbm, file: SharedMemory): number {
+  return [...hbm.unsharing(file)].length;
+}
+
 function isFilled(view: Uint8Array, value: number): boolean {
   return view.every((byte) => byte === value);
 }
@@ -76,13 +81,13 @@ describe.skipIf(isMissing)(`memory of a device that is shared${whyMissing}`, () 
     const file = share(offset, 2);
     const seen = reach(file);
     seen.fill(6);
-    own.unshare(file);
+    unshare(own, file);
     expect(isFilled(own.view(offset, 2 * PAGE), 6)).toBe(true);
     expect(isFilled(seen, 0)).toBe(true);
     seen.fill(7);
     own.view(offset, 2 * PAGE).fill(8);
     expect([own.view(offset, 1)[0], seen[0], own.sharedCount]).toEqual([8, 7, 0]);
-    own.unshare(file);
+    unshare(own, file);
     expect(own.view(offset, 1)[0]).toBe(8);
   });
 
@@ -91,7 +96,7 @@ describe.skipIf(isMissing)(`memory of a device that is shared${whyMissing}`, () 
     const offset = allocate(1);
     const first = share(offset, 1);
     const stale = reach(first);
-    own.unshare(first);
+    unshare(own, first);
     own.view(offset, PAGE).fill(3);
     const again = reach(share(offset, 1));
     expect([again[PAGE - 1], stale[PAGE - 1]]).toEqual([3, 0]);
@@ -107,8 +112,28 @@ describe.skipIf(isMissing)(`memory of a device that is shared${whyMissing}`, () 
     const places = [0, 1, 64 * MiB - 1, 64 * MiB, bytes - 1];
     const view = own.view(offset, bytes);
     for (const place of places) view[place] = 1 + (place % 251);
-    own.unshare(ok(own.share(offset, bytes)));
+    unshare(own, ok(own.share(offset, bytes)));
     expect(places.map((place) => view[place])).toEqual(places.map((place) => 1 + (place % 251)));
+  });
+
+  it('is taken back part by part if it is large, and may be written to or freed in between', () => {
+    const os = thisSystem();
+    const bytes = 129 * MiB;
+    const own = new Hbm(bytes, 0, os);
+    const before = openDescriptors();
+    const offset = own.allocate(bytes, PAGE) as number;
+    const view = own.view(offset, bytes);
+    const parts = own.unsharing(ok(own.share(offset, bytes)));
+    expect(parts.next().done).toBe(false);
+    [view[0], view[bytes - 1]] = [1, 2];
+    expect(own.share(offset, bytes)).toBe('EBUSY');
+    expect([parts.next().done, parts.next().done]).toEqual([false, true]);
+    expect([view[0], view[64 * MiB], view[bytes - 1], own.sharedCount]).toEqual([1, 0, 2, 0]);
+    const others = own.unsharing(ok(own.share(offset, bytes)));
+    others.next();
+    own.free(offset);
+    expect([others.next().done, own.sharedCount]).toEqual([true, 0]);
+    expect([view[0], openDescriptors()]).toEqual([0, before]);
   });
 
   it('is zeroed for the peer when it is freed, and is never seen in the hands of the next owner', () => {
@@ -159,7 +184,7 @@ describe.skipIf(isMissing)(`memory of a device that is shared${whyMissing}`, () 
     }
     share(offset, 1);
     share(offset + 3 * PAGE, 1);
-    own.unshare(file);
+    unshare(own, file);
     expect(own.sharedCount).toBe(2);
   });
 
@@ -173,7 +198,7 @@ describe.skipIf(isMissing)(`memory of a device that is shared${whyMissing}`, () 
     own.view(last, PAGE).fill(5);
     const file = ok(own.share(last, PAGE));
     expect([own.view(last, PAGE)[9], openDescriptors()]).toEqual([5, before + FILES_MAX + 1]);
-    own.unshare(file);
+    unshare(own, file);
     expect([own.view(last, PAGE)[9], openDescriptors()]).toEqual([5, before + FILES_MAX]);
     for (const offset of offsets) own.free(offset);
     expect(openDescriptors()).toBe(before);

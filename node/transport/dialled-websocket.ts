@@ -18,8 +18,8 @@ import { WebSocketWriter } from './websocket-writer.ts';
 export const MESSAGE_FRAGMENTS_MAX = 1024;
 /** One read takes this much of small frames. */
 export const WINDOW_BYTES = 64 * 1024;
-/** In the middle of a long message: what a read takes of the next payload has to be copied. */
-const HEAD_WINDOW_BYTES = 4 * 1024;
+/** One read takes this much where a large payload is expected: what it takes of it has to be copied. */
+export const HEAD_WINDOW_BYTES = 4 * 1024;
 
 const NO_PAYLOAD: readonly Uint8Array[] = [];
 
@@ -44,7 +44,8 @@ export class DialledWebSocket {
   readonly #headWindow: Uint8Array;
   /** What is in the window is a part of a frame. */
   #held = 0;
-  #isMidMessage = false;
+  /** Large payloads come, one behind the other: the next read is short, so that little is copied. */
+  #isBulk = false;
   #isRecalled = false;
 
   constructor(init: DialledWebSocketInit) {
@@ -88,7 +89,7 @@ export class DialledWebSocket {
   window(): Uint8Array {
     if (this.#fill.left > 0) return this.#fill.window();
     if (this.#held > 0) return this.#bytes.subarray(this.#held);
-    return this.#isMidMessage ? this.#headWindow : this.#bytes;
+    return this.#isBulk ? this.#headWindow : this.#bytes;
   }
 
   /** A read has put `count` bytes there. */
@@ -102,10 +103,14 @@ export class DialledWebSocket {
     const rest = this.#parser.parse(this.#bytes, 0, count);
     this.#held = count - rest;
     if (rest > 0 && this.#held > 0) this.#bytes.copyWithin(0, rest, count);
-    if (this.#fill.left === 0) return;
+    // A short window full of small frames: there may be many of them.
+    if (this.#fill.left === 0) {
+      if (count >= HEAD_WINDOW_BYTES) this.#isBulk = false;
+      return;
+    }
     // What follows is read to where it belongs.
     if (this.#fill.views !== null) this.filling.handOver();
-    this.#isMidMessage = this.#parser.filledHeader?.last === false;
+    this.#isBulk = true;
   }
 
   reply(header: FrameHeader): SendOutcome {

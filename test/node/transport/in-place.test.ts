@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defined } from '../../../common/assert.ts';
 import { wallScheduler } from '../../../common/scheduler.ts';
+import { HEAD_WINDOW_BYTES, WINDOW_BYTES } from '../../../node/transport/dialled-websocket.ts';
 import { OPCODES } from '../../../node/transport/websocket-frames.ts';
 import { frame, pattern, until } from '../../conformance/recording-sink.ts';
 import { DrivenDialler, message, webSocketFrame } from './driven-dialler.ts';
@@ -52,6 +53,27 @@ describe('a large payload', () => {
     expect([window.byteOffset, window.byteLength]).toEqual([64 + 26, LARGE_BYTES / 4 - 26]);
     dialler.feed(bytes.subarray(100));
     expect(dialler.sink.memory.subarray(64, 64 + LARGE_BYTES)).toEqual(payload);
+  });
+
+  it('behind another one is read a little at first: hardly any of it has to be copied', () => {
+    dialler.feed(largeWrite().bytes);
+    expect(dialler.link.window().byteLength).toBe(HEAD_WINDOW_BYTES);
+    const { bytes, payload } = largeWrite(0, 1);
+    dialler.feed(bytes.subarray(0, HEAD_WINDOW_BYTES));
+    expect(dialler.link.window().buffer).toBe(dialler.sink.memory.buffer);
+    dialler.feed(bytes.subarray(HEAD_WINDOW_BYTES));
+    expect(dialler.sink.memory.subarray(0, LARGE_BYTES)).toEqual(payload);
+  });
+
+  it('before many small frames does not make their reads short', () => {
+    dialler.feed(largeWrite().bytes);
+    const small = webSocketFrame(message(frame({ psn: 1, payloadLength: 1000 }), pattern(1000)));
+    dialler.feed(small);
+    expect(dialler.link.window().byteLength).toBe(HEAD_WINDOW_BYTES);
+    dialler.feed(Buffer.concat([small, small, small, small]));
+    dialler.feed(small);
+    expect(dialler.link.window().byteLength).toBe(WINDOW_BYTES);
+    expect(dialler.sink.psns).toEqual([0, 1, 1, 1, 1, 1, 1]);
   });
 
   it.each([

@@ -10,6 +10,7 @@ import { type FlagValues, optional, toggle, withDefault } from './flags.ts';
 import { TUNING_FILE_VARIABLE } from './job-environment.ts';
 import { providerFlag } from './provider.ts';
 import { integer, oneOf, size, text } from './readers.ts';
+import { traceFlags } from './trace-flags.ts';
 
 const ALL = 'all';
 const CHANNELS_MAX = 32;
@@ -148,6 +149,7 @@ export const benchFlags = {
   }),
   provider: providerFlag,
   json: jsonFileFlag,
+  ...traceFlags,
   ...clusterFlags,
 } as const;
 

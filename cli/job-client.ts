@@ -22,6 +22,7 @@ import {
   type EvictRequest,
 } from './device-questions.ts';
 import { unlessAborted } from './interruption.ts';
+import { type ClusterTrace, TraceQuestions, type TraceWindow } from './trace-questions.ts';
 
 /** How long a coordinator that answered may take to say welcome. */
 const WELCOME_DEADLINE_MS = 5_000;
@@ -79,11 +80,13 @@ export class ClusterClient {
   #expectedHosts = 0;
   #job: RunningJob | undefined;
   readonly #devices: DeviceQuestions;
+  readonly #traces: TraceQuestions;
 
   private constructor(control: ClientControl, options: ClientOptions) {
     this.#control = control;
     this.#scheduler = options.scheduler;
     this.#devices = new DeviceQuestions((message) => control.send(message), options.scheduler);
+    this.#traces = new TraceQuestions((message) => control.send(message), options.scheduler);
     this.#ended.promise.catch(() => undefined);
     this.#heartbeat = new Heartbeat({
       scheduler: options.scheduler,
@@ -175,6 +178,24 @@ export class ClusterClient {
     return Promise.race([this.#devices.evict(request, listener), this.#ended.promise]);
   }
 
+  /**
+   * Has every host note down what its ranks do, from here on until `stopTrace`.
+   *
+   * @throws HlsimError why one does not; `HLSIM_TIMEOUT`, `HLSIM_COORDINATOR_LOST`
+   */
+  startTrace(window: TraceWindow): Promise<void> {
+    return Promise.race([this.#traces.start(window), this.#ended.promise]);
+  }
+
+  /**
+   * Ends that, and has what was noted down.
+   *
+   * @throws HlsimError `HLSIM_TIMEOUT`, `HLSIM_COORDINATOR_LOST`, `HLSIM_PROTOCOL_ERROR`
+   */
+  stopTrace(): Promise<ClusterTrace> {
+    return Promise.race([this.#traces.stop(), this.#ended.promise]);
+  }
+
   /** Asks the coordinator to take the whole cluster down. */
   shutdownCluster(): void {
     this.#control.send({ type: 'HLCP_CLUSTER_SHUTDOWN' });
@@ -247,6 +268,7 @@ export class ClusterClient {
       );
     } else {
       this.#devices.receive(message);
+      this.#traces.receive(message);
       if (this.#job !== undefined) receiveForJob(this.#job, message);
     }
   }

@@ -2,18 +2,24 @@
 import { Command, CommanderError } from 'commander';
 import { keepAliveTimer } from '../common/scheduler.ts';
 import { benchCommand } from './commands/bench.ts';
+import { calibrateCommand } from './commands/calibrate.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { costCommand } from './commands/cost.ts';
 import { demoCommand } from './commands/demo.ts';
 import { dmaBufCommand } from './commands/dmabuf.ts';
 import { downCommand } from './commands/down.ts';
 import { evictCommand } from './commands/evict.ts';
+import { exportCommand } from './commands/export.ts';
 import { nodeCommand } from './commands/node.ts';
+import { predictCommand } from './commands/predict.ts';
 import { psCommand } from './commands/ps.ts';
 import { runCommand } from './commands/run.ts';
 import { scenarioCommand } from './commands/scenario.ts';
 import { showCommand } from './commands/show.ts';
 import { smiCommand } from './commands/smi.ts';
+import { stepCommand } from './commands/step.ts';
+import { topoCommand } from './commands/topo.ts';
+import { traceCommand } from './commands/trace.ts';
 import { trainCommand } from './commands/train.ts';
 import { tuneCommand } from './commands/tune.ts';
 import { upCommand } from './commands/up.ts';
@@ -74,11 +80,17 @@ Examples:
     smiCommand(context),
     dmaBufCommand(context),
     evictCommand(context),
+    traceCommand(context),
     scenarioCommand(context),
     verifyCommand(context),
     showCommand(context),
     costCommand(context),
+    predictCommand(context),
+    exportCommand(context),
+    stepCommand(context),
+    calibrateCommand(context),
     tuneCommand(context),
+    topoCommand(context),
     coordinatorCommand(context),
     nodeCommand(context),
   ];

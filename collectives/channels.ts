@@ -6,7 +6,8 @@
  * those of channel 1. Runs of chunks stay runs, but for where they cross from one block into the next.
  */
 import { assert } from '../common/assert.ts';
-import type { Place, Rank, Round, Schedule, Transfer } from './schedule.ts';
+import { BLOCKS } from './collective.ts';
+import type { Alikeness, Place, Rank, Round, Schedule, Transfer } from './schedule.ts';
 
 /** As `schedule`, with `channels` times its channels and its chunks. 1 gives it back. */
 export function onChannels(schedule: Schedule, channels: number): Schedule {
@@ -16,6 +17,7 @@ export function onChannels(schedule: Schedule, channels: number): Schedule {
   const spread = new Spreading(schedule, channels);
   return {
     ...schedule,
+    alike: stillAlike(schedule),
     chunks: chunks * channels,
     scratch: Array.from({ length: channels }).flatMap((_, part) =>
       scratch.map((logical) => spread.inBlock(logical, part)),
@@ -24,6 +26,16 @@ export function onChannels(schedule: Schedule, channels: number): Schedule {
       for (const round of schedule.rounds(rank)) yield spread.round(own(round, rank));
     },
   };
+}
+
+/**
+ * A run of several blocks falls into one message for each, in the order of their numbers, which renumbering may
+ * change. Around one ring there are no such runs, as they would not stay in one piece.
+ */
+function stillAlike(schedule: Schedule): Alikeness | undefined {
+  const { alike, collective } = schedule;
+  const isInRing = alike?.ranksPerBox === 1 && alike.boxes === 'rotation';
+  return isInRing || BLOCKS[collective].logicalBlocks(schedule) === 1 ? alike : undefined;
 }
 
 /** The transfers that have `rank` at one end: one rank's program needs no other, and they are many. */

@@ -44,9 +44,27 @@ export interface Transfer {
 
 export type Round = readonly Transfer[];
 
+/** How boxes, or the ranks of a box, are renumbered: all by adding one number, or by exclusive or with it. */
+export type Turning = 'rotation' | 'exchange' | 'none';
+
+/**
+ * Renumberings of the ranks that turn a schedule into itself: the program of a rank, with its peers renumbered,
+ * is that of the rank that it is renumbered to, step by step. Its places may differ; of sizes nothing is said.
+ * A box is any run of so many ranks here, and a card an index in it; both are renumbered independently.
+ */
+export interface Alikeness {
+  /** Divides the number of ranks. */
+  readonly ranksPerBox: number;
+  /** `exchange` is for powers of two. */
+  readonly boxes: Turning;
+  readonly cards: Turning;
+}
+
 export interface Schedule extends CollectiveShape {
   /** Name in `table.ts`. */
   readonly algorithm: string;
+  /** Absent if no renumbering is known. */
+  readonly alike?: Alikeness | undefined;
   /**
    * The rounds, made anew on every call so that large schedules need not be stored. Rounds are
    * meaning, not barriers: nobody waits for all ranks between them.

@@ -25,6 +25,9 @@ export const ERROR_CODES = {
   HLSIM_JOB_CANCELLED: 'The job was cancelled before it ended',
   HLSIM_PROGRAM_UNREADABLE: 'A program, schedule or data file cannot be read',
   HLSIM_SCHEDULE_REFUTED: 'A schedule does not do what its collective promises',
+  HLSIM_TOPOLOGY_UNREADABLE: 'A topology file cannot be read, or says what has no meaning',
+  HLSIM_TOPOLOGY_IMPOSSIBLE:
+    'A topology cannot be built: no route, no rate, no such card, or too large',
   HLSIM_RENDEZVOUS: 'The ranks of a communicator could not agree',
   HLSIM_TIMEOUT: 'A bounded wait ran out',
   HLSIM_OS: 'The operating system refused a call that hlsim needs',

@@ -1,4 +1,4 @@
-/** A host of which something was asked about its devices, and why it may never answer. */
+/** A host of which something was asked, about its devices or for a trace, and why it may never answer. */
 import { HlsimError } from '../common/errors.ts';
 import type { PeerId } from './effect.ts';
 import type { Member } from './membership.ts';
@@ -14,10 +14,14 @@ export function askedHost({ peer, entry }: Member): AskedHost {
 }
 
 /** The failure of whoever waited for an answer of `host` in vain. */
-export function silentHostError({ index, hostname }: AskedHost, timeoutMs: number): HlsimError {
+export function silentHostError(
+  { index, hostname }: AskedHost,
+  timeoutMs: number,
+  about = 'about its devices',
+): HlsimError {
   return new HlsimError(
     'HLSIM_TIMEOUT',
-    `Expected host ${index} (${hostname}) to answer about its devices within ${timeoutMs} ms but found nothing: look at its log`,
+    `Expected host ${index} (${hostname}) to answer ${about} within ${timeoutMs} ms but found nothing: look at its log`,
   );
 }
 

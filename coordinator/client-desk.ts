@@ -7,6 +7,7 @@ import { type ClientToCoordinator, HLCP_VERSION } from './hlcp/messages.ts';
 import { failureOf, refusedMessage } from './hlcp/refusal.ts';
 import type { JobControl } from './job-control.ts';
 import type { Membership } from './membership.ts';
+import type { TraceControl } from './trace-control.ts';
 
 type JobSubmit = Extract<ClientToCoordinator, { type: 'HLCP_JOB_SUBMIT' }>;
 
@@ -14,6 +15,7 @@ type JobSubmit = Extract<ClientToCoordinator, { type: 'HLCP_JOB_SUBMIT' }>;
 export interface ClientDeskInit {
   readonly jobs: JobControl;
   readonly devices: DeviceControl;
+  readonly traces: TraceControl;
   /** Makes the id of each job. */
   readonly newJobId: () => string;
   readonly membership: () => Membership;
@@ -42,14 +44,15 @@ export class ClientDesk {
   }
 
   gone(peer: PeerId, now: number): void {
-    const { jobs, devices } = this.#init;
+    const { jobs, devices, traces } = this.#init;
     this.#clients.delete(peer);
+    traces.clientGone(peer, now);
     devices.step({ type: 'clientGone', client: peer }, now);
     jobs.step({ type: 'clientGone', client: peer }, now);
   }
 
   #serve(peer: PeerId, message: ClientToCoordinator, now: number): void {
-    const { emit, jobs, devices, membership, shutDown } = this.#init;
+    const { emit, jobs, devices, traces, membership, shutDown } = this.#init;
     switch (message.type) {
       case 'HLCP_CLIENT_HELLO':
         this.#welcome(peer);
@@ -68,6 +71,10 @@ export class ClientDesk {
       case 'HLCP_DEVICE_STATUS':
       case 'HLCP_EVICT':
         devices.ask(peer, message, membership(), now);
+        break;
+      case 'HLCP_TRACE_START':
+      case 'HLCP_TRACE_STOP':
+        traces.ask(peer, message, membership(), now);
         break;
       case 'HLCP_CLUSTER_SHUTDOWN':
         shutDown('A client took the cluster down');
@@ -127,6 +134,11 @@ function shutdownRefusalOf({ type }: ClientToCoordinator): HlsimError | undefine
       return new HlsimError(
         'HLSIM_JOB_REFUSED',
         'Expected a cluster with devices to ask about but it is shutting down',
+      );
+    case 'HLCP_TRACE_START':
+      return new HlsimError(
+        'HLSIM_JOB_REFUSED',
+        'Expected a cluster to take a trace of but it is shutting down',
       );
     default:
       return undefined;

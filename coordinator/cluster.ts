@@ -34,6 +34,7 @@ import {
   stepMembership,
 } from './membership.ts';
 import { type ClusterStatus, statusOf } from './status.ts';
+import { isTraceAnswer, TraceControl } from './trace-control.ts';
 
 /** How long hosts may take to end after `HLCP_SHUTDOWN`. */
 export const SHUTDOWN_TIMEOUT_MS = 3_000;
@@ -63,6 +64,7 @@ export class Cluster {
   #membership: Membership;
   readonly #jobs = new JobControl((effect) => this.#emit(effect));
   readonly #devices = new DeviceControl((effect) => this.#emit(effect));
+  readonly #traces = new TraceControl((effect) => this.#emit(effect));
   readonly #watch = new HostWatch();
   readonly #desk: ClientDesk;
   /** Of the event that is being handled. */
@@ -76,6 +78,7 @@ export class Cluster {
     this.#desk = new ClientDesk({
       jobs: this.#jobs,
       devices: this.#devices,
+      traces: this.#traces,
       newJobId,
       membership: () => this.#membership,
       isUp: () => this.#phase === 'up',
@@ -98,6 +101,7 @@ export class Cluster {
       ...this.#watch.deadlinesMs(),
       ...this.#jobs.deadlinesMs(),
       ...this.#devices.deadlinesMs(),
+      this.#traces.deadlineMs(),
       this.#shutdownDeadlineMs,
     ].filter((deadline) => deadline !== undefined);
     return this.#phase === 'ended' || deadlines.length === 0 ? undefined : Math.min(...deadlines);
@@ -156,6 +160,16 @@ export class Cluster {
     if (message.type === 'HLCP_HEARTBEAT') {
       const { sequence } = message;
       this.#emit({ type: 'toHost', peer, message: { type: 'HLCP_HEARTBEAT_ACK', sequence } });
+      return;
+    }
+    if (message.type === 'HLCP_CLOCK_ASK') {
+      const { sequence } = message;
+      const answer = { type: 'HLCP_CLOCK_ANSWER', sequence, atMs: this.#now } as const;
+      this.#emit({ type: 'toHost', peer, message: answer });
+      return;
+    }
+    if (isTraceAnswer(message)) {
+      this.#traces.answer(peer, message, this.#now);
       return;
     }
     if (isDeviceAnswer(message)) {
@@ -238,6 +252,7 @@ export class Cluster {
       if (worldEpoch > 0) this.#announceLoss(member, ranks, reason);
     }
     this.#devices.step({ type: 'hostLost', peer, failure }, this.#now);
+    this.#traces.hostLost(peer, failure, this.#now);
     this.#jobs.hostLost(peer, failure, this.#now);
     this.#endIfDown();
   }
@@ -272,6 +287,7 @@ export class Cluster {
       this.#stepMembership({ type: 'leave', peer }, `silent for ${HEARTBEAT_TIMEOUT_MS} ms`);
     }
     this.#devices.step({ type: 'tick' }, this.#now);
+    this.#traces.tick(this.#now);
     this.#jobs.tick(this.#membership, this.#now);
     if (this.#shutdownDeadlineMs !== undefined && this.#now >= this.#shutdownDeadlineMs) {
       this.#abandonHosts();

@@ -15,6 +15,7 @@ import type {
   HostEntry,
   HostToCoordinator,
 } from '../coordinator/hlcp/messages.ts';
+import type { TraceStart } from '../coordinator/hlcp/trace-messages.ts';
 import { type HcclFailure, hcclError } from './hccl/failure.ts';
 import { type HcclResult, isHcclResult } from './hccl/hccl.ts';
 import type { CommKey, CommListener, JobRank, JobServices } from './hccl/job-services.ts';
@@ -42,6 +43,11 @@ export interface ControlPlaneEvents {
   deviceStatus(requestId: number): void;
   /** Somebody wants a device freed. */
   evict(request: Evict): void;
+  /** Somebody wants to know what the ranks do, from here on; and no more. */
+  startTrace(request: TraceStart): void;
+  stopTrace(requestId: number): void;
+  /** What time it is, in answer to a question of this number. */
+  clockAnswered(sequence: number, atMs: number): void;
   /** The host must end: told to (`undefined`), refused, or the coordinator is gone. */
   ended(reason: HlsimError | undefined): void;
 }
@@ -203,6 +209,15 @@ export class ControlPlane implements JobServices {
         return;
       case 'HLCP_EVICT':
         this.#events.evict(message);
+        return;
+      case 'HLCP_TRACE_START':
+        this.#events.startTrace(message);
+        return;
+      case 'HLCP_TRACE_STOP':
+        this.#events.stopTrace(message.requestId);
+        return;
+      case 'HLCP_CLOCK_ANSWER':
+        this.#events.clockAnswered(message.sequence, message.atMs);
         return;
       case 'HLCP_SHUTDOWN':
         this.#end(undefined);

@@ -16,6 +16,7 @@ import { DeviceService } from './device-service.ts';
 import { DmaBufList } from './dmabuf/export.ts';
 import { registerFabricCalls } from './fabric-calls.ts';
 import type { EngineObserver } from './hccl/events.ts';
+import { HostTracing } from './hccl/host-tracing.ts';
 import { HcclLibrary } from './hccl/library-calls.ts';
 import { HeldDevice } from './held-device.ts';
 import { JobRunner } from './job-runner.ts';
@@ -30,6 +31,7 @@ import { SystemCallTable } from './process/system-call-table.ts';
 import { ProcessRunner } from './process-runner.ts';
 import type { ProgramLauncher } from './program-launcher.ts';
 import { sharedMachine } from './shared-machine.ts';
+import { TraceService } from './trace-service.ts';
 import type { Transport } from './transport/transport.ts';
 import { createNic, type Nic } from './verbs/nic.ts';
 import { registerUverbs } from './verbs/uverbs.ts';
@@ -100,6 +102,7 @@ class RunningHost implements Host {
   readonly #control: ControlPlane;
   readonly #jobs: JobRunner;
   readonly #deviceService: DeviceService;
+  readonly #traceService: TraceService;
   readonly #accepted: Deferred<void> = deferred();
   readonly #ended: Deferred<HlsimError | undefined> = deferred();
   #hosts: readonly HostEntry[] = [];
@@ -136,6 +139,9 @@ class RunningHost implements Host {
       },
       deviceStatus: (requestId) => this.#deviceService.status(requestId),
       evict: (request) => this.#deviceService.evict(request),
+      startTrace: (request) => this.#traceService.start(request),
+      stopTrace: (requestId) => this.#traceService.stop(requestId),
+      clockAnswered: (sequence, atMs) => this.#traceService.clockAnswered(sequence, atMs),
       ended: (reason) => void this.#end(reason),
     });
     this.#deviceService = new DeviceService({
@@ -144,6 +150,8 @@ class RunningHost implements Host {
       scheduler,
       send: (message) => this.#control.send(message),
     });
+    const tracing = new HostTracing(scheduler, observe);
+    this.#traceService = this.#createTraceService(tracing);
     const { system, token } = init;
     if (system !== undefined) this.#memory = new HostMemory({ system, nodeId: this.nodeId, token });
     const hccl = new HcclLibrary({
@@ -156,7 +164,7 @@ class RunningHost implements Host {
       nodeId: this.nodeId,
       scheduler,
       services: this.#control,
-      ...(observe && { observe }),
+      tracing,
       ...(init.cores !== undefined && { cores: init.cores }),
       ...(uniqueId && { uniqueId }),
     });
@@ -190,6 +198,16 @@ class RunningHost implements Host {
 
   close(): void {
     this.#control.close();
+  }
+
+  #createTraceService(tracing: HostTracing): TraceService {
+    const { scheduler, log } = this.#init;
+    return new TraceService({
+      tracing,
+      scheduler,
+      log,
+      send: (message) => this.#control.send(message),
+    });
   }
 
   #join(): void {
@@ -234,6 +252,7 @@ class RunningHost implements Host {
   #world(hosts: readonly HostEntry[]): void {
     this.#hosts = hosts;
     this.#init.log.info({ hosts: hosts.length }, 'world complete');
+    this.#traceService.met();
   }
 
   #startJob(job: Parameters<JobRunner['start']>[0]): void {

@@ -5,10 +5,14 @@
 
 import { escapeXml } from '../../collectives/picture-style.ts';
 import { formatBytes } from '../../common/bytes.ts';
-import { decadeAxis, type LogAxis, sizeAxis } from './axes.ts';
+import { decadeAxis, sizeAxis } from '../plot/axes.ts';
+import { Frame } from '../plot/frame.ts';
+import { curveLine, legendEntry, markAt, STYLE_SHEET } from '../plot/marks.ts';
+import { durationText, rateText } from '../plot/tick-texts.ts';
 import type { ContestantTimes, PeerRow } from './comparison.ts';
+import { CONTESTANT_TITLES } from './contestants.ts';
 import type { Machine } from './machine.ts';
-import { CURVE_STYLES, legendEntry, markAt, round, STYLE_SHEET } from './plot-style.ts';
+import { CURVE_STYLES } from './plot-style.ts';
 
 const PANEL_WIDTH = 244;
 const PANEL_HEIGHT = 260;
@@ -66,7 +70,9 @@ export function drawPeers(rows: readonly PeerRow[], machine: Machine): string {
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     `<text class="title" x="${LEFT}" y="36">${title}</text>`,
     `<text class="machine" x="${LEFT}" y="58">${escapeXml(machineText(machine))}</text>`,
-    ...ids.flatMap((id, index) => legendEntry(id, LEFT + index * LEGEND_STEP, 84)),
+    ...ids.flatMap((id, index) =>
+      legendEntry(CONTESTANT_TITLES[id], CURVE_STYLES[id], LEFT + index * LEGEND_STEP, 84),
+    ),
     ...[TIME, BUS_BANDWIDTH].flatMap((quantity, index) =>
       panelRow(quantity, panels, TOP + index * (PANEL_HEIGHT + ROW_GAP)),
     ),
@@ -106,9 +112,12 @@ function panelRow(quantity: Quantity, panels: readonly Panel[], y: number): stri
     `<text class="axis" transform="translate(${LEFT - 66} ${middle}) rotate(-90)">${quantity.label}</text>`,
     ...panels.flatMap((panel, index) => {
       const x = LEFT + index * (PANEL_WIDTH + PANEL_GAP);
-      const frame = new Frame(x, y, xAxis, yAxis);
+      const frame = new Frame({
+        ...{ x, y, width: PANEL_WIDTH, height: PANEL_HEIGHT, xAxis, yAxis, xTick: formatBytes },
+        ...(index === 0 ? { yTick: quantity.tick } : {}),
+      });
       return [
-        ...frame.grid(index === 0 ? quantity.tick : undefined),
+        ...frame.grid(),
         quantity === TIME
           ? `<text class="panel" x="${x + PANEL_WIDTH / 2}" y="${y - 10}">${escapeXml(panel.title)}</text>`
           : '',
@@ -118,56 +127,11 @@ function panelRow(quantity: Quantity, panels: readonly Panel[], y: number): stri
   ];
 }
 
-/** Where a panel is, and where in it a value lies. */
-class Frame {
-  readonly #x: number;
-  readonly #y: number;
-  readonly #xAxis: LogAxis;
-  readonly #yAxis: LogAxis;
-
-  constructor(x: number, y: number, xAxis: LogAxis, yAxis: LogAxis) {
-    this.#x = x;
-    this.#y = y;
-    this.#xAxis = xAxis;
-    this.#yAxis = yAxis;
-  }
-
-  x(bytes: number): number {
-    return round(this.#x + this.#xAxis.position(bytes) * PANEL_WIDTH);
-  }
-
-  y(value: number): number {
-    return round(this.#y + (1 - this.#yAxis.position(value)) * PANEL_HEIGHT);
-  }
-
-  /** Labels at the left only where asked for: all panels of a row have the same. */
-  grid(yTick: ((value: number) => string) | undefined): string[] {
-    const [left, right] = [this.#x, this.#x + PANEL_WIDTH];
-    const [top, bottom] = [this.#y, this.#y + PANEL_HEIGHT];
-    return [
-      ...this.#yAxis.ticks.flatMap((tick) => {
-        const at = this.y(tick);
-        const line = `<line class="grid" x1="${left}" y1="${at}" x2="${right}" y2="${at}"/>`;
-        const label = `<text class="tick y" x="${left - 8}" y="${at + 4}">${yTick?.(tick)}</text>`;
-        return yTick === undefined ? [line] : [line, label];
-      }),
-      ...this.#xAxis.ticks.flatMap((tick) => {
-        const at = this.x(tick);
-        return [
-          `<line class="grid" x1="${at}" y1="${top}" x2="${at}" y2="${bottom}"/>`,
-          `<text class="tick x" x="${at}" y="${bottom + 16}">${formatBytes(tick)}</text>`,
-        ];
-      }),
-      `<rect class="frame" x="${left}" y="${top}" width="${PANEL_WIDTH}" height="${PANEL_HEIGHT}"/>`,
-    ];
-  }
-}
-
 /** Peers first, so that hlsim's curves lie on top. */
 function curves(frame: Frame, quantity: Quantity, { rows }: Panel): string[] {
   const ids = rows[0]?.contestants.map(({ contestant }) => contestant) ?? [];
   return [...ids].reverse().flatMap((id) => {
-    const { color, width, mark } = CURVE_STYLES[id];
+    const { color, mark } = CURVE_STYLES[id];
     const points = rows.flatMap((row) => {
       const times = row.contestants.find(({ contestant }) => contestant === id);
       const value = times === undefined ? undefined : quantity.of(times);
@@ -176,30 +140,17 @@ function curves(frame: Frame, quantity: Quantity, { rows }: Panel): string[] {
       return [{ x: frame.x(row.bytes), y: frame.y(value.at), from, to }];
     });
     if (points.length === 0) return [];
-    const path = points.map(({ x, y }, index) => `${index === 0 ? 'M' : 'L'}${x} ${y}`).join('');
     return [
       `<g data-contestant="${id}">`,
       ...points.map(
         ({ x, from, to }) =>
           `<line class="range" x1="${x}" y1="${from}" x2="${x}" y2="${to}" stroke="${color}" stroke-width="3"/>`,
       ),
-      `<path d="${path}" stroke="${color}" stroke-width="${width}"/>`,
+      curveLine(points, CURVE_STYLES[id]),
       ...points.map(({ x, y }) => markAt(mark, x, y, color)),
       '</g>',
     ];
   });
-}
-
-function durationText(microseconds: number): string {
-  if (microseconds >= 1e6) return `${round(microseconds / 1e6)} s`;
-  if (microseconds >= 1e3) return `${round(microseconds / 1e3)} ms`;
-  return `${round(microseconds)} us`;
-}
-
-function rateText(gigabytesPerSecond: number): string {
-  if (gigabytesPerSecond >= 1) return `${round(gigabytesPerSecond)} GB/s`;
-  if (gigabytesPerSecond >= 1e-3) return `${round(gigabytesPerSecond * 1e3)} MB/s`;
-  return `${round(gigabytesPerSecond * 1e6)} kB/s`;
 }
 
 function machineText({ cpu, cores, kernel, node, congestionControl }: Machine): string {

@@ -12,6 +12,7 @@ import type { CommandContext } from '../context.ts';
 import { addFlags, readFlags } from '../flags.ts';
 import { openJsonFile } from '../json-file.ts';
 import { hlsimVersion } from '../package-files.ts';
+import { type TraceWish, traced, traceWishOf } from '../trace-file.ts';
 
 export function benchCommand(context: CommandContext): Command {
   const words = Object.keys(COLLECTIVE_WORDS).join(', ');
@@ -27,6 +28,7 @@ Examples:
   hlsim bench reduce_scatter --hosts 4 -b 1K -e 1M -f 4 -d all -o avg --algorithm recursiveHalving
   hlsim bench all_reduce --hosts 8 --schedule my.xml -b 1M -e 16M -f 2
   hlsim bench all_reduce --hosts 4 -b 1M -e 1M --bitwise 100
+  hlsim bench all_reduce --hosts 4 -b 1M -e 1M -n 3 --trace trace.json
   hlsim bench all_reduce --coordinator ws://127.0.0.1:7700 -b 8 -e 1M -f 2
 
 Sizes are binary: K = 1024. The exit code is 1 if any element is wrong, or any bit differs.
@@ -45,8 +47,9 @@ async function bench(
   checkClusterFlags(flags);
   const sweep = await sweepOf(collective, flags);
   const file = flags.json === undefined ? undefined : openJsonFile(flags.json);
+  const trace = traceWishOf(flags);
   const startTime = new Date(context.scheduler.clock.unixMs());
-  const runs = await launches(sweep, flags, context);
+  const runs = await launches(sweep, flags, trace, context);
   const endTime = new Date(context.scheduler.clock.unixMs());
   const [first] = runs;
   if (first === undefined) return 0;
@@ -69,17 +72,24 @@ async function bench(
   return 0;
 }
 
-/** One run, or as many as are to be compared, each on a cluster of its own unless one is named. */
+/**
+ * One run, or as many as are to be compared, each on a cluster of its own unless one is named. A trace is of
+ * the first.
+ */
 async function launches(
   { options, environment }: Sweep,
   flags: BenchFlagValues,
+  trace: TraceWish | undefined,
   context: CommandContext,
 ): Promise<readonly BenchRun[]> {
   const runs: BenchRun[] = [];
   const job = { hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout, environment };
   for (let launch = 0; launch < (flags.bitwise ?? 1); launch++) {
     await withCluster(flags, context, async (client) => {
-      runs.push(await runSweep(client, options, job, context, launch === 0 ? 'table' : 'quiet'));
+      const output = launch === 0 ? 'table' : 'quiet';
+      const wish = launch === 0 ? trace : undefined;
+      const run = () => runSweep(client, options, job, context, output);
+      runs.push(await traced(wish, client, `hlsim bench ${options.collective}`, context, run));
     });
     if (launch > 0) context.terminal.progress(`launch ${launch + 1} of ${flags.bitwise}`);
   }

@@ -11,8 +11,10 @@ import { addFlags, type FlagValues, readFlags } from '../flags.ts';
 import { jobEnvironment } from '../job-environment.ts';
 import { providerEnvironment, providerFlag } from '../provider.ts';
 import { rankOutput } from '../rank-output.ts';
+import { traced, traceWishOf } from '../trace-file.ts';
+import { traceFlags } from '../trace-flags.ts';
 
-const runFlags = { provider: providerFlag, ...clusterFlags } as const;
+const runFlags = { provider: providerFlag, ...traceFlags, ...clusterFlags } as const;
 type RunFlagValues = FlagValues<typeof runFlags>;
 
 export function runCommand(context: CommandContext): Command {
@@ -34,6 +36,7 @@ Examples:
   hlsim run hello.js --hosts 4
   hlsim run hello.js --hosts 4 --provider ws
   hlsim run train.js --hosts 2 --devices 2 -- --epochs 3
+  hlsim run hello.js --hosts 4 --trace trace.json
   hlsim run hello.js --coordinator ws://127.0.0.1:7700`,
   );
   return command.action(async (program: string, args: string[]) => {
@@ -48,6 +51,7 @@ async function runProgram(
   context: CommandContext,
 ): Promise<number> {
   checkClusterFlags(flags);
+  const trace = traceWishOf(flags);
   const path = resolve(program);
   // On a cluster elsewhere the file is the hosts' business, and they say so.
   if (flags.coordinator === undefined) checkReadable(path);
@@ -56,7 +60,9 @@ async function runProgram(
   const request = { spec, hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout };
   return withCluster(flags, context, async (client) => {
     const { listener, flush } = rankOutput(context.terminal);
-    const outcome = await runJob(client, request, listener, context).finally(flush);
+    const outcome = await traced(trace, client, `hlsim run ${program}`, context, () =>
+      runJob(client, request, listener, context).finally(flush),
+    );
     const failure = failureOfJob(outcome);
     if (failure !== undefined) reportFailure(context.terminal, failure);
     return outcome.exitCode;

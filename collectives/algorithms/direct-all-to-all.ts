@@ -21,6 +21,7 @@
 import { ranksOf } from '../../common/math.ts';
 import type { CollectiveName } from '../collective.ts';
 import type { BufferName, Place, Rank, Round, Schedule, ScheduleOptions } from '../schedule.ts';
+import { IN_RING } from './alike.ts';
 import { everybody, type Group, localMoves, moveBlocks, type Where } from './group.ts';
 
 export function directAllToAll(
@@ -37,6 +38,8 @@ export function directAllToAll(
   return {
     collective,
     algorithm: 'direct',
+    // In place, what came is put where it belongs block by block, in the same order on all ranks.
+    alike: isInPlace ? undefined : IN_RING,
     nranks,
     chunks,
     root: 0,

@@ -26,6 +26,7 @@
 import { assert } from '../../common/assert.ts';
 import type { CollectiveName } from '../collective.ts';
 import type { Place, Round, Schedule, ScheduleOptions } from '../schedule.ts';
+import { IN_RING } from './alike.ts';
 import {
   blocksOf,
   everybody,
@@ -46,6 +47,7 @@ export function directAllReduce({ nranks, chunks = nranks }: ScheduleOptions): S
   return {
     collective: 'allReduce',
     algorithm: 'direct',
+    alike: IN_RING,
     nranks,
     chunks,
     root: 0,
@@ -84,6 +86,7 @@ export function directReduceScatter(
   return {
     collective,
     algorithm: 'direct',
+    alike: IN_RING,
     nranks,
     chunks,
     root: 0,
@@ -113,6 +116,7 @@ export function directAllGather(
   return {
     collective,
     algorithm: 'direct',
+    alike: IN_RING,
     nranks,
     chunks,
     root: 0,

@@ -19,12 +19,14 @@
  */
 import { modulo } from '../../common/math.ts';
 import type { Round, Schedule, ScheduleOptions, Transfer } from '../schedule.ts';
+import { IN_RING } from './alike.ts';
 import { everybody, type Group, localMoves, type Vector, vectorIn } from './group.ts';
 
 export function disseminationBarrier({ nranks, chunks = 1 }: ScheduleOptions): Schedule {
   return {
     collective: 'barrier',
     algorithm: 'dissemination',
+    alike: IN_RING,
     nranks,
     chunks,
     root: 0,

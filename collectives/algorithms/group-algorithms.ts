@@ -3,7 +3,7 @@
  * algorithm can be made of.
  */
 import { isPowerOfTwo } from '../../common/math.ts';
-import type { Round } from '../schedule.ts';
+import type { Round, Turning } from '../schedule.ts';
 import { treeBroadcastPhase, treeReducePhase } from './binomial-tree.ts';
 import { chainBroadcastPhase, chainReducePhase } from './chain.ts';
 import { directAllGatherPhase, directReduceScatterPhase } from './direct.ts';
@@ -32,19 +32,26 @@ export type Phase<Name extends PhaseName> = (group: Group, work: Work[Name]) => 
 interface GroupAlgorithm {
   /** Whether a group may have so many members. */
   readonly fits: (members: number) => boolean;
+  /** How members may be renumbered so that all do the same as before. */
+  readonly turning: (members: number) => Turning;
   readonly phases: { readonly [Name in PhaseName]?: Phase<Name> };
 }
 
 const anyNumber = (): boolean => true;
+const byRotation = (): Turning => 'rotation';
+const byExchange = (): Turning => 'exchange';
+const notAtAll = (): Turning => 'none';
 
 /** By name in the table. */
 const GROUP_ALGORITHMS: Readonly<Record<string, GroupAlgorithm>> = {
   ring: {
     fits: anyNumber,
+    turning: byRotation,
     phases: { reduceScatter: ringReduceScatterPhase, allGather: ringAllGatherPhase },
   },
   direct: {
     fits: anyNumber,
+    turning: byRotation,
     phases: {
       reduceScatter: directReduceScatterPhase,
       allGather: directAllGatherPhase,
@@ -53,30 +60,37 @@ const GROUP_ALGORITHMS: Readonly<Record<string, GroupAlgorithm>> = {
   },
   pairwiseExchange: {
     fits: anyNumber,
+    turning: (members) => (isPowerOfTwo(members) ? 'exchange' : 'rotation'),
     phases: { reduceScatter: pairwiseReduceScatterPhase, allToAll: pairwiseAllToAllPhase },
   },
   binomialTree: {
     fits: anyNumber,
+    turning: notAtAll,
     phases: { broadcast: treeBroadcastPhase, reduce: treeReducePhase },
   },
   chain: {
     fits: anyNumber,
+    turning: notAtAll,
     phases: { broadcast: chainBroadcastPhase, reduce: chainReducePhase },
   },
   recursiveDoubling: {
     fits: isPowerOfTwo,
+    turning: byExchange,
     phases: { allReduce: doublingAllReducePhase, allGather: doublingAllGatherPhase },
   },
   recursiveHalving: {
     fits: isPowerOfTwo,
+    turning: byExchange,
     phases: { reduceScatter: halvingReduceScatterPhase },
   },
   halvingDoubling: {
     fits: isPowerOfTwo,
+    turning: byExchange,
     phases: { reduceScatter: halvingReduceScatterPhase, allGather: doublingAllGatherPhase },
   },
   neighbourExchange: {
     fits: (members) => members === 1 || members % 2 === 0,
+    turning: notAtAll,
     phases: { allGather: neighbourAllGatherPhase },
   },
 };
@@ -92,4 +106,9 @@ export function phaseOf<Name extends PhaseName>(
 ): Phase<Name> | undefined {
   const algorithm = GROUP_ALGORITHMS[name];
   return algorithm?.fits(members) === true ? algorithm.phases[phase] : undefined;
+}
+
+/** How the members of a group that runs the algorithm may be renumbered. */
+export function turningOf(name: string, members: number): Turning {
+  return GROUP_ALGORITHMS[name]?.turning(members) ?? 'none';
 }

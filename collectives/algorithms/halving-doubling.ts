@@ -27,6 +27,7 @@
 import { assert } from '../../common/assert.ts';
 import { floorLog2, ranksOf } from '../../common/math.ts';
 import type { Place, Rank, Round, Schedule, ScheduleOptions } from '../schedule.ts';
+import { inExchange } from './alike.ts';
 import { foldToPowerOfTwo, handBackVector } from './fold.ts';
 import {
   blockRange,
@@ -54,6 +55,7 @@ export function halvingDoublingAllReduce(options: ScheduleOptions): Schedule {
   return {
     collective: 'allReduce',
     algorithm: 'halvingDoubling',
+    alike: inExchange(nranks),
     nranks,
     chunks,
     root: 0,

@@ -20,6 +20,7 @@
  */
 import { modulo, ranksOf } from '../../common/math.ts';
 import type { Rank, Round, Schedule, ScheduleOptions, Transfer } from '../schedule.ts';
+import { inBoxes } from './alike.ts';
 import { blocksOf, everybody, localMoves, type Where } from './group.ts';
 import { exchanged, shifted } from './hccl-phases.ts';
 import { type Levels, levelsOf } from './two-level.ts';
@@ -41,6 +42,8 @@ export function hcclAllToAll(options: ScheduleOptions): Schedule {
   return {
     collective: 'allToAll',
     algorithm: 'hccl',
+    // What is put aside is put there block by block, in the same order on all ranks.
+    alike: isAside ? undefined : inBoxes(levels),
     nranks,
     chunks,
     root: 0,

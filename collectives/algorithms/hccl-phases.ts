@@ -13,6 +13,7 @@ import { directReduceScatterPhase } from './direct.ts';
 import {
   everybody,
   type GatheredBlocks,
+  type Group,
   localMoves,
   moveBlock,
   type ReducedBlocks,
@@ -49,7 +50,7 @@ function reduceInside(
 ): Iterable<Round> {
   const sum = iteration === 0 ? result : partial;
   return sideBySide(
-    inside.map((group, box) => {
+    askedBoxes(inside, size).map(({ group, box }) => {
       const first = modulo(box + iteration, boxes) * size;
       return directReduceScatterPhase(group, {
         chunks,
@@ -112,18 +113,37 @@ export function shifted(
   iteration: number,
   move: (src: Rank, dst: Rank) => Transfer,
 ): Transfer[] {
-  const group = everybody(boxes * size, inside[0]?.asked);
-  return shiftedMoves(group, iteration * size, (_, src, dst) => move(src, dst));
+  const nranks = boxes * size;
+  const shift = iteration * size;
+  const asked = inside[0]?.asked;
+  if (asked !== undefined) {
+    // Two of very many: a list of all ranks would take longer than everything else.
+    return [move(asked, (asked + shift) % nranks), move(modulo(asked - shift, nranks), asked)];
+  }
+  const group = everybody(nranks);
+  return shiftedMoves(group, shift, (_, src, dst) => move(src, dst));
 }
 
 /** A transfer from every rank to every other in its box, to the next in the box first. */
 export function exchanged(
-  { inside }: Levels,
+  { inside, size }: Levels,
   move: (src: Rank, dst: Rank, box: number, index: number) => Transfer,
 ): Transfer[] {
-  return inside.flatMap((group, box) =>
+  return askedBoxes(inside, size).flatMap(({ group, box }) =>
     ranksOf(group.ranks.length - 1).flatMap((step) =>
       shiftedMoves(group, step + 1, (index, src, dst) => move(src, dst, box, index)),
     ),
   );
+}
+
+/** The boxes whose transfers are asked for: all, or the one of the rank whose transfers are. */
+function askedBoxes(
+  inside: readonly Group[],
+  size: number,
+): { readonly group: Group; readonly box: number }[] {
+  const asked = inside[0]?.asked;
+  if (asked === undefined) return inside.map((group, box) => ({ group, box }));
+  const box = Math.floor(asked / size);
+  const group = inside[box];
+  return group === undefined ? [] : [{ group, box }];
 }

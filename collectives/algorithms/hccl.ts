@@ -26,6 +26,7 @@
 import { assert } from '../../common/assert.ts';
 import { ranksOf } from '../../common/math.ts';
 import type { Round, Schedule, ScheduleOptions } from '../schedule.ts';
+import { inBoxes } from './alike.ts';
 import { blocksOf, type Where } from './group.ts';
 import { hcclAllGatherPhase, hcclReduceScatterPhase } from './hccl-phases.ts';
 import { staggered } from './pipeline.ts';
@@ -38,6 +39,7 @@ export function hcclAllReduce(options: ScheduleOptions): Schedule {
   return {
     collective: 'allReduce',
     algorithm: 'hccl',
+    alike: inBoxes(levelsOf(options)),
     nranks,
     chunks,
     root: 0,
@@ -86,6 +88,7 @@ export function hcclReduceScatter(options: ScheduleOptions): Schedule {
   return {
     collective: 'reduceScatter',
     algorithm: 'hccl',
+    alike: inBoxes(levels),
     nranks,
     chunks,
     root: 0,
@@ -130,6 +133,7 @@ export function hcclAllGather(options: ScheduleOptions): Schedule {
   return {
     collective: 'allGather',
     algorithm: 'hccl',
+    alike: inBoxes(levelsOf(options)),
     nranks,
     chunks,
     root: 0,

@@ -21,6 +21,7 @@
 import { ranksOf } from '../../common/math.ts';
 import type { CollectiveName } from '../collective.ts';
 import type { Round, Schedule, ScheduleOptions } from '../schedule.ts';
+import { inParts } from './alike.ts';
 import { blocksOf, type Group, sideBySide, type Where } from './group.ts';
 import { messageByMessage } from './pipeline.ts';
 import { definedParts, inTurn, levelsOf } from './two-level.ts';
@@ -30,12 +31,14 @@ type Options = ScheduleOptions & { readonly collective?: CollectiveName };
 /** For `allGather` and `allGatherV`. */
 export function hierarchicalAllGather(options: Options): Schedule {
   const { collective = 'allGather', nranks, chunks = 1 } = options;
-  const { size, inside, across, boxesFrom } = levelsOf(options);
+  const levels = levelsOf(options);
+  const { size, inside, across, boxesFrom } = levels;
   const parts = definedParts('allGather', options);
   const gathered = blocksOf('output', chunks);
   return {
     collective,
     algorithm: 'hierarchical',
+    alike: inParts(levels, parts, 'rotation'),
     nranks,
     chunks,
     root: 0,
@@ -82,12 +85,14 @@ export function hierarchicalAllGather(options: Options): Schedule {
  */
 export function hierarchicalReduceScatter(options: Options): Schedule {
   const { collective = 'reduceScatter', nranks, chunks = 1 } = options;
-  const { boxes, size, inside, across, boxesFrom } = levelsOf(options);
+  const levels = levelsOf(options);
+  const { boxes, size, inside, across, boxesFrom } = levels;
   const parts = definedParts('reduceScatter', options);
   const result: Where = blocksOf('output', 0);
   return {
     collective,
     algorithm: 'hierarchical',
+    alike: inParts(levels, parts, 'rotation'),
     nranks,
     chunks,
     root: 0,
@@ -148,7 +153,8 @@ export function hierarchicalReduceScatter(options: Options): Schedule {
  */
 export function hierarchicalAllToAll(options: ScheduleOptions): Schedule {
   const { nranks, chunks = 1, placement } = options;
-  const { boxes, size, inside, across, boxesFrom } = levelsOf(options);
+  const levels = levelsOf(options);
+  const { boxes, size, inside, across, boxesFrom } = levels;
   const parts = definedParts('allToAll', options);
   const isInPlace = placement === 'inPlace' && nranks > 1;
   const isInside = size > 1 || isInPlace;
@@ -156,6 +162,7 @@ export function hierarchicalAllToAll(options: ScheduleOptions): Schedule {
   return {
     collective: 'allToAll',
     algorithm: 'hierarchical',
+    alike: inParts(levels, parts, 'rotation'),
     nranks,
     chunks,
     root: 0,

@@ -27,6 +27,7 @@
  */
 import { assert } from '../../common/assert.ts';
 import type { Round, Schedule, ScheduleOptions } from '../schedule.ts';
+import { inParts } from './alike.ts';
 import { blocksAt, blocksOf, type Group, sideBySide, type Vector, vectorIn } from './group.ts';
 import {
   definedParts,
@@ -45,6 +46,7 @@ export function hierarchicalAllReduce(options: ScheduleOptions): Schedule {
   return {
     collective: 'allReduce',
     algorithm: 'hierarchical',
+    alike: parts.inside.has('allGather') ? inParts(levels, parts, 'any') : undefined,
     nranks,
     chunks,
     root: 0,

@@ -39,6 +39,7 @@ export function neighbourExchangeAllGather(
   return {
     collective,
     algorithm: 'neighbourExchange',
+    alike: { ranksPerBox: 2, boxes: 'rotation', cards: 'none' },
     nranks,
     chunks,
     root: 0,

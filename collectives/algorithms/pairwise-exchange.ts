@@ -24,6 +24,7 @@
 import { isPowerOfTwo, modulo, ranksOf } from '../../common/math.ts';
 import type { CollectiveName } from '../collective.ts';
 import type { Place, Rank, Round, Schedule, ScheduleOptions, Transfer } from '../schedule.ts';
+import { IN_RING, inExchange } from './alike.ts';
 import type { ExchangedBlocks } from './direct-all-to-all.ts';
 import { blocksOf, everybody, type Group, localMoves, type ReducedBlocks } from './group.ts';
 
@@ -38,6 +39,8 @@ export function pairwiseExchangeAllToAll(
   return {
     collective,
     algorithm: 'pairwiseExchange',
+    // What is put aside is put there block by block, in the same order on all ranks.
+    alike: aside === undefined ? (inExchange(nranks) ?? IN_RING) : undefined,
     nranks,
     chunks,
     root: 0,
@@ -81,6 +84,7 @@ export function pairwiseExchangeReduceScatter(
   return {
     collective,
     algorithm: 'pairwiseExchange',
+    alike: inExchange(nranks) ?? IN_RING,
     nranks,
     chunks,
     root: 0,

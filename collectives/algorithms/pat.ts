@@ -30,6 +30,7 @@
  */
 import { ceilLog2, modulo, ranksOf } from '../../common/math.ts';
 import type { Place, Rank, Schedule, ScheduleOptions, Transfer } from '../schedule.ts';
+import { IN_RING } from './alike.ts';
 import { localCopy } from './local-copy.ts';
 import { input, output, scratch } from './places.ts';
 
@@ -38,6 +39,7 @@ export function patAllGather({ nranks, chunks = 1 }: ScheduleOptions): Schedule 
   return {
     collective: 'allGather',
     algorithm: 'pat',
+    alike: IN_RING,
     nranks,
     chunks,
     root: 0,
@@ -92,6 +94,7 @@ export function patReduceScatter({ nranks, chunks = 1 }: ScheduleOptions): Sched
   return {
     collective: 'reduceScatter',
     algorithm: 'pat',
+    alike: IN_RING,
     nranks,
     chunks,
     root: 0,

@@ -23,6 +23,7 @@
 import { assert } from '../../common/assert.ts';
 import { isPowerOfTwo } from '../../common/math.ts';
 import type { Rank, Round, Schedule, ScheduleOptions, Transfer } from '../schedule.ts';
+import { inExchange } from './alike.ts';
 import { foldToPowerOfTwo, handBackVector } from './fold.ts';
 import {
   blockRange,
@@ -41,6 +42,7 @@ export function recursiveDoublingAllReduce({ nranks, chunks = 1 }: ScheduleOptio
   return {
     collective: 'allReduce',
     algorithm: 'recursiveDoubling',
+    alike: inExchange(nranks),
     nranks,
     chunks,
     root: 0,
@@ -73,6 +75,7 @@ export function recursiveDoublingAllGather({ nranks, chunks = 1 }: ScheduleOptio
   return {
     collective: 'allGather',
     algorithm: 'recursiveDoubling',
+    alike: inExchange(nranks),
     nranks,
     chunks,
     root: 0,

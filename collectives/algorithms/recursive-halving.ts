@@ -20,6 +20,7 @@
 import { ranksOf } from '../../common/math.ts';
 import type { CollectiveName } from '../collective.ts';
 import type { Place, Rank, Round, Schedule, ScheduleOptions, Transfer } from '../schedule.ts';
+import { inExchange } from './alike.ts';
 import { type FoldedPair, foldToPowerOfTwo, guestsAmong } from './fold.ts';
 import {
   blockRange,
@@ -48,6 +49,7 @@ export function recursiveHalvingReduceScatter(
   return {
     collective,
     algorithm: 'recursiveHalving',
+    alike: inExchange(nranks),
     nranks,
     chunks,
     root: 0,

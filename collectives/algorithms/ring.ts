@@ -28,6 +28,7 @@ import { assert } from '../../common/assert.ts';
 import { modulo, ranksOf } from '../../common/math.ts';
 import type { CollectiveName } from '../collective.ts';
 import type { Round, Schedule, ScheduleOptions } from '../schedule.ts';
+import { IN_RING } from './alike.ts';
 import {
   blocksOf,
   everybody,
@@ -52,6 +53,7 @@ export function ringAllReduce({ nranks, chunks = nranks }: ScheduleOptions): Sch
   return {
     collective: 'allReduce',
     algorithm: 'ring',
+    alike: IN_RING,
     nranks,
     chunks,
     root: 0,
@@ -89,6 +91,7 @@ export function ringAllGather(
   return {
     collective,
     algorithm: 'ring',
+    alike: IN_RING,
     nranks,
     chunks,
     root: 0,
@@ -122,6 +125,7 @@ export function ringReduceScatter(
   return {
     collective,
     algorithm: 'ring',
+    alike: IN_RING,
     nranks,
     chunks,
     root: 0,

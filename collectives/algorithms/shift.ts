@@ -17,6 +17,7 @@
  */
 import { ranksOf } from '../../common/math.ts';
 import type { Place, Schedule, ScheduleOptions, Transfer } from '../schedule.ts';
+import { IN_RING } from './alike.ts';
 
 export function shift({ nranks, chunks = 1, placement }: ScheduleOptions): Schedule {
   const isInPlace = placement === 'inPlace' && nranks > 1;
@@ -25,6 +26,7 @@ export function shift({ nranks, chunks = 1, placement }: ScheduleOptions): Sched
   return {
     collective: 'sendRecv',
     algorithm: 'direct',
+    alike: IN_RING,
     nranks,
     chunks,
     root: 0,

@@ -5,10 +5,10 @@
 import { assert, defined } from '../../common/assert.ts';
 import { modulo, ranksOf } from '../../common/math.ts';
 import type { CollectiveName } from '../collective.ts';
-import type { Rank, Round, ScheduleOptions } from '../schedule.ts';
+import type { Rank, Round, ScheduleOptions, Turning } from '../schedule.ts';
 import { flatTopology, ranksIn } from '../topology.ts';
 import type { Group } from './group.ts';
-import { type Phase, type PhaseName, phaseOf } from './group-algorithms.ts';
+import { type Phase, type PhaseName, phaseOf, turningOf } from './group-algorithms.ts';
 
 /** Ranks by box and by index in their box. */
 export interface Levels {
@@ -109,6 +109,8 @@ function bothLevels(phase: PhaseName, inside: string, across: string): Needs {
 export interface LevelAlgorithm {
   readonly name: string;
   readonly members: number;
+  /** How its members may be renumbered so that all do the same as before. */
+  readonly turning: Turning;
   has(phase: PhaseName): boolean;
   /** The phase, which must be there. */
   phase<Name extends PhaseName>(name: Name): Phase<Name>;
@@ -144,6 +146,7 @@ function levelAlgorithm(name: string, members: number): LevelAlgorithm {
   return {
     name,
     members,
+    turning: turningOf(name, members),
     has: (phase) => phaseOf(name, phase, members) !== undefined,
     phase: (phase) => defined(phaseOf(name, phase, members), `a ${phase} of ${name}`),
   };

@@ -3,7 +3,7 @@
  * coordinator. Named after HCL's own control protocol (hlcp_commands.h) where a counterpart exists.
  * Messages are MessagePack maps, one per WebSocket message; `docs/control-protocol.md` lists them.
  *
- * To add a message: a schema here (about devices: `device-messages.ts`), its direction in one of the
+ * To add a message: a schema here (about devices: `device-messages.ts`, traces: `trace-messages.ts`), its direction in one of the
  * unions below, its handling in `coordinator/`, its row in the document (a test compares).
  */
 import { z } from 'zod';
@@ -16,9 +16,22 @@ import {
   evictStep,
   hostDeviceReport,
 } from './device-messages.ts';
+import {
+  clientTraceChunk,
+  clientTraceEnd,
+  clientTraceStarted,
+  clockAnswer,
+  clockAsk,
+  hostTraceChunk,
+  hostTraceEnd,
+  hostTraceStarted,
+  traceDone,
+  traceStart,
+  traceStop,
+} from './trace-messages.ts';
 
 /** Both ends must speak the same version; anything else is refused with HLSIM_PROTOCOL_VERSION. */
-export const HLCP_VERSION = 2;
+export const HLCP_VERSION = 3;
 /** Longest message either side accepts. */
 export const HLCP_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Hosts and clients send a heartbeat this often; the coordinator answers each. */
@@ -251,6 +264,10 @@ export const hostToCoordinator = z.discriminatedUnion('type', [
   hostDeviceReport,
   evictStep,
   evictDone,
+  clockAsk,
+  hostTraceStarted,
+  hostTraceChunk,
+  hostTraceEnd,
 ]);
 export const coordinatorToHost = z.discriminatedUnion('type', [
   accepted,
@@ -264,6 +281,9 @@ export const coordinatorToHost = z.discriminatedUnion('type', [
   storeValue,
   deviceStatus,
   evict,
+  clockAnswer,
+  traceStart,
+  traceStop,
   hostLost,
   shutdown,
   refused,
@@ -275,6 +295,8 @@ export const clientToCoordinator = z.discriminatedUnion('type', [
   jobCancel,
   deviceStatus,
   evict,
+  traceStart,
+  traceStop,
   clusterShutdown,
 ]);
 /** `HLCP_JOB_OUTPUT` and `HLCP_JOB_REPORT` are passed on as the hosts sent them. */
@@ -289,6 +311,10 @@ export const coordinatorToClient = z.discriminatedUnion('type', [
   deviceStatusDone,
   evictStep,
   evictDone,
+  clientTraceStarted,
+  clientTraceChunk,
+  clientTraceEnd,
+  traceDone,
   hostLost,
   shutdown,
   refused,

@@ -6,7 +6,7 @@ import type { FiCq } from '../fabric/cq.ts';
 import type { FiEndpoint } from '../fabric/endpoint.ts';
 import type { FiAddr } from '../fabric/fabric.ts';
 import type { DeviceSession } from './device-session.ts';
-import type { EngineObserver } from './events.ts';
+import type { EngineTap } from './events.ts';
 import type { FlushPlace, PeerSlots } from './exchange-init.ts';
 import type { CommKey, JobServices } from './job-services.ts';
 import type { SlotPool } from './memory-map.ts';
@@ -23,7 +23,7 @@ export interface CommunicatorInit {
   readonly session: DeviceSession;
   readonly scheduler: Scheduler;
   readonly services: JobServices;
-  readonly observe: EngineObserver | undefined;
+  readonly observe: EngineTap | undefined;
   /** Absent: ranks of one machine share no memory. */
   readonly machine: SharedMachine | undefined;
   readonly provider: ProviderChoice;

@@ -15,8 +15,8 @@ import type { CallHost } from './call-host.ts';
 import { registerCollectiveCalls } from './collective-calls.ts';
 import { registerCommunicatorCalls } from './communicator-calls.ts';
 import type { Nic } from './device-session.ts';
-import type { EngineObserver } from './events.ts';
 import { hcclError } from './failure.ts';
+import type { HostTracing } from './host-tracing.ts';
 import { registerJobCalls } from './job-calls.ts';
 import type { JobRank, JobServices } from './job-services.ts';
 import { registerMessageCalls } from './message-calls.ts';
@@ -33,7 +33,7 @@ export interface HcclLibraryInit {
   readonly nodeId: string;
   readonly scheduler: Scheduler;
   readonly services: JobServices;
-  readonly observe?: EngineObserver;
+  readonly tracing: HostTracing;
   /** Absent: ranks of one machine share no memory. */
   readonly machine?: SharedMachine;
   /** Of this machine; absent: the event loop is never kept awake. */
@@ -94,7 +94,7 @@ export class HcclLibrary implements CallHost {
   state(caller: SimProcess): HcclProcess {
     const known = this.#processes.get(caller);
     if (known !== undefined) return known;
-    const { table, nic, nodeId, scheduler, services, observe, machine, cores } = this.#init;
+    const { table, nic, nodeId, scheduler, services, tracing, machine, cores } = this.#init;
     const channel = inlineChannel(table, caller);
     const made = new HcclProcess({
       process: caller,
@@ -103,7 +103,7 @@ export class HcclLibrary implements CallHost {
       nodeId,
       scheduler,
       services,
-      observe,
+      observe: tracing.tapOf(services.jobRankOf(caller)?.rank),
       machine,
       cores,
     });

@@ -1,7 +1,7 @@
 /** Turns what happens to operations into `EngineEvent`s for the one observer, if there is one. */
 import type { Rank } from '../../collectives/schedule.ts';
 import type { Clock } from '../../common/clock.ts';
-import type { EngineEvent, EngineObserver } from './events.ts';
+import type { EngineEvent, EngineTap } from './events.ts';
 import type { HcclResult } from './hccl.ts';
 import type { Operation } from './operation.ts';
 import type { PlanSlice } from './plan.ts';
@@ -10,7 +10,7 @@ export interface OperationObserverInit {
   readonly clock: Clock;
   readonly rank: Rank;
   readonly uniqueId: string;
-  readonly observe: EngineObserver | undefined;
+  readonly observe: EngineTap | undefined;
 }
 
 type SliceEventKind = 'sendBegin' | 'sendEnd' | 'arrived' | 'computeBegin' | 'computeEnd';
@@ -23,9 +23,11 @@ export class OperationObserver {
   }
 
   begin(operation: Operation): void {
+    const observer = this.#init.observe?.observer;
+    if (observer === undefined) return;
     const { collective, algorithm } = operation.call;
     const { bytes } = operation.output;
-    this.#init.observe?.({
+    observer({
       kind: 'collectiveBegin',
       ...this.#base(operation),
       collective,
@@ -35,15 +37,16 @@ export class OperationObserver {
   }
 
   end(operation: Operation, result: HcclResult): void {
-    this.#init.observe?.({ kind: 'collectiveEnd', ...this.#base(operation), result });
+    this.#init.observe?.observer?.({ kind: 'collectiveEnd', ...this.#base(operation), result });
   }
 
   slice(operation: Operation, kind: SliceEventKind, id: PlanSlice, peer?: Rank): void {
-    if (this.#init.observe === undefined) return;
+    const observer = this.#init.observe?.observer;
+    if (observer === undefined) return;
     const { channel, step } = id.step;
     const where = { channel, step, slice: id.slice, bytes: id.bytes };
     const event = { kind, ...this.#base(operation), ...where, ...(peer !== undefined && { peer }) };
-    this.#init.observe(event as EngineEvent);
+    observer(event as EngineEvent);
   }
 
   #base(operation: Operation) {

@@ -20,7 +20,7 @@ import { topologyOf } from './boxes.ts';
 import { Communicator } from './communicator.ts';
 import type { CommunicatorPort } from './communicator-init.ts';
 import { DeviceSession, type Nic } from './device-session.ts';
-import type { EngineObserver } from './events.ts';
+import type { EngineTap } from './events.ts';
 import type { FlushPlace, PeerSlots } from './exchange-init.ts';
 import { fabricFailure, hcclError, invalidArgument, resultOf } from './failure.ts';
 import { FLUSH_VARIABLE } from './flush.ts';
@@ -48,7 +48,7 @@ export interface HcclProcessInit {
   readonly nodeId: string;
   readonly scheduler: Scheduler;
   readonly services: JobServices;
-  readonly observe: EngineObserver | undefined;
+  readonly observe: EngineTap | undefined;
   readonly machine: SharedMachine | undefined;
   readonly cores: number | undefined;
 }

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { decadeAxis, sizeAxis } from '../../bench/peers/axes.ts';
 import { CONTESTANT_IDS, CONTESTANT_TITLES } from '../../bench/peers/contestants.ts';
 import { readPeerOptions } from '../../bench/peers/options.ts';
 import { drawPeers } from '../../bench/peers/plot.ts';
@@ -10,6 +9,7 @@ import {
   floorLines,
   renderTables,
 } from '../../bench/peers/table.ts';
+import { decadeAxis, sizeAxis } from '../../bench/plot/axes.ts';
 import { contestant, MACHINE, rowsWith } from './peers-samples.ts';
 
 const ALL = {

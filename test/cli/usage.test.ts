@@ -87,11 +87,20 @@ const WRONG: readonly (readonly [commandLine: string, ...words: string[]])[] = [
   ['evict --host 0 --device 0 --grace soon', '--grace', '"soon"'],
   ['evict --host 0 --device 0 --grace 61s', '--grace', 'at most 60s', '61s'],
   ['evict --host 0 --device 0 --retries 101', '--retries', 'from 0 to 100', '"101"'],
+  ['trace', '--output <file>', 'none', 'HLSIM_TRACE_OUTPUT'],
+  ['trace --output /proc/x.json', '--output', '/proc/x.json'],
+  ['trace --output x --seconds soon', '--seconds', '"soon"'],
+  ['trace --output x --trace-calls 4-2', '--trace-calls', '5-8', '"4-2"'],
+  ['run p.js --hosts 2 --trace-calls 0', '--trace-calls', 'counted from 1', '"0"'],
+  ['run p.js --hosts 2 --trace-calls 3', '--trace <file>', '--trace-calls', 'none'],
+  ['bench all_reduce --hosts 2 --trace-every 2', '--trace <file>', '--trace-every', 'none'],
+  ['bench all_reduce --hosts 2 --trace /proc/x.json', '--trace', '/proc/x.json'],
+  ['bench all_reduce --hosts 2 --trace x --trace-events-max 500001', 'to 500000', '"500001"'],
 ];
 
 const COMMANDS = [
   ...['bench', 'coordinator', 'demo', 'dmabuf', 'down', 'evict', 'node', 'ps', 'run', 'smi'],
-  ...['cost', 'scenario', 'show', 'train', 'up'],
+  ...['cost', 'export', 'scenario', 'show', 'trace', 'train', 'up'],
 ];
 /** Commands of a command. */
 const PARTS = ['scenario list', 'scenario run'];

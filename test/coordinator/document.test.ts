@@ -14,12 +14,14 @@ import * as deviceMessages from '../../coordinator/hlcp/device-messages.ts';
 import * as heartbeat from '../../coordinator/hlcp/heartbeat.ts';
 import * as messages from '../../coordinator/hlcp/messages.ts';
 import * as structure from '../../coordinator/hlcp/structure.ts';
+import * as traceMessages from '../../coordinator/hlcp/trace-messages.ts';
 import * as webSocket from '../../coordinator/hlcp/websocket-connection.ts';
 import * as job from '../../coordinator/job.ts';
 import * as membership from '../../coordinator/membership.ts';
 import * as rendezvous from '../../coordinator/rendezvous.ts';
 import * as server from '../../coordinator/server.ts';
 import * as store from '../../coordinator/store.ts';
+import * as traces from '../../coordinator/traces.ts';
 
 const documentText = read('../../docs/control-protocol.md');
 const constants: Readonly<Record<string, unknown>> = {
@@ -41,6 +43,8 @@ const constants: Readonly<Record<string, unknown>> = {
   ...rendezvous,
   ...server,
   ...store,
+  ...traceMessages,
+  ...traces,
 };
 
 function read(path: string): string {

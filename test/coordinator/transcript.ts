@@ -21,6 +21,10 @@
  *   evict CLIENT request= host= device= [grace=1000] [retries=3]
  *   devices HOST request=          a host without devices answers smi
  *   step HOST request= text=       done HOST request= outcome=
+ *   trace CLIENT request= [events=1000]                untrace CLIENT request=
+ *   tracing HOST request= [message=]                   a host notes down, or says why not
+ *   events HOST request= json=     traced HOST request= [dropped=0]
+ *   clock HOST sequence=
  *   advance MS                     time passes; living hosts send heartbeats
  *   oversleep MS                   time passes, but the coordinator does not run
  *   status
@@ -36,8 +40,8 @@ import {
   type HostToCoordinator,
 } from '../../coordinator/hlcp/messages.ts';
 import type { ClusterStatus } from '../../coordinator/status.ts';
-
-type Arguments = Readonly<Record<string, string>>;
+import { type Arguments, number, string } from './transcript-arguments.ts';
+import { traceAnswer, traceQuestion } from './transcript-traces.ts';
 
 interface Command {
   readonly verb: string;
@@ -164,6 +168,17 @@ export class Transcript {
       case 'step':
       case 'done':
         return { type: 'hostMessage', peer: who, message: deviceAnswer(verb, args) };
+      case 'trace':
+      case 'untrace':
+        return { type: 'clientMessage', peer: who, message: traceQuestion(verb, args) };
+      case 'tracing':
+      case 'events':
+      case 'traced':
+        return { type: 'hostMessage', peer: who, message: traceAnswer(verb, args) };
+      case 'clock': {
+        const message = { type: 'HLCP_CLOCK_ASK', sequence: number(args, 'sequence') } as const;
+        return { type: 'hostMessage', peer: who, message };
+      }
       case 'shutdown':
         return { type: 'clientMessage', peer: who, message: { type: 'HLCP_CLUSTER_SHUTDOWN' } };
       case 'join':
@@ -305,18 +320,6 @@ function parse(line: string): Command {
     else args[word.slice(0, equals)] = word.slice(equals + 1);
   }
   return { verb, who, args };
-}
-
-function string(args: Arguments, key: string): string {
-  const value = args[key];
-  if (value === undefined) throw new Error(`Expected ${key}= in the command`);
-  return value.replaceAll('_', ' ');
-}
-
-function number(args: Arguments, key: string, otherwise?: number): number {
-  const value = args[key] === undefined ? otherwise : Number(args[key]);
-  if (value === undefined || Number.isNaN(value)) throw new Error(`Expected a number ${key}=`);
-  return value;
 }
 
 function renderStatus({ state, epoch, expectedHosts, hosts, job }: ClusterStatus): string[] {

@@ -68,8 +68,10 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   msgpackr: ['node', 'coordinator'],
   nanoid: ['node', 'coordinator', 'cli'],
   sax: ['collectives'],
-  yaml: ['collectives'],
-  zod: ['node', 'coordinator', 'bench', 'training', 'scenarios', 'cli', 'collectives'],
+  yaml: ['collectives', 'timing'],
+  protobufjs: ['timing'],
+  'csv-parse': ['cli'],
+  zod: ['node', 'coordinator', 'bench', 'training', 'scenarios', 'cli', 'collectives', 'timing'],
   pino: ['node', 'coordinator'],
   commander: ['cli'],
   picocolors: ['cli'],
@@ -78,7 +80,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Packages that compute and do nothing else: no file, no socket, no clock. */
-export const PURE_PACKAGES = ['sax', 'yaml', 'zod'];
+export const PURE_PACKAGES = ['sax', 'yaml', 'zod', 'protobufjs', 'protobufjs/light.js'];
 
 /** Folders without any I/O: no module of the runtime, and no package but the pure ones. */
 export const PURE_FOLDERS = ['common', 'collectives', 'timing'];
@@ -175,6 +177,7 @@ export const SOFT_EXCESS = 0.1;
 /** Files that nothing imports because something else starts them. */
 export const ENTRY_POINTS = [
   'cli/main.ts',
+  'bench/calibration.ts',
   'bench/engine.ts',
   'bench/limits/command.ts',
   'bench/limits/node-limits.ts',
@@ -183,6 +186,7 @@ export const ENTRY_POINTS = [
   'bench/overlap/program.ts',
   'bench/peers/command.ts',
   'bench/peers/hlsim-contestant.ts',
+  'bench/timing.ts',
   'bench/transport-rate.ts',
   'bench/verbs.ts',
   'node/library.ts',

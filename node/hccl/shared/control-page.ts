@@ -3,7 +3,7 @@
  * moves the bytes, and the host's main thread, which knows who is alive. A page of device memory that no
  * peer has mapped.
  *
- *     0     gate, busy, epoch, windows, progress at the end of the last operation
+ *     0     gate, busy, epoch, windows, progress at the end of the last operation, place of a trace
  *     64    bytes read and served, operations
  *     256   of each rank: whether it has left, and its last progress
  *     4096  windows: rank, number, offset in the device's memory, bytes
@@ -19,7 +19,7 @@ export const SHARED_RANKS_MAX = 64;
 /** Windows of peers that may be known at a time. */
 export const WINDOWS_MAX = 2048;
 
-const WORDS = { gate: 0, busy: 1, epoch: 2, windows: 3, finished: 4 } as const;
+const WORDS = { gate: 0, busy: 1, epoch: 2, windows: 3, finished: 4, trace: 5 } as const;
 const COUNTERS = { read: 8, served: 9, operations: 10 } as const;
 const RANKS_WORD = 256 / 4;
 const WINDOWS_OFFSET = 4 * KiB;
@@ -94,6 +94,15 @@ export class ControlPage {
 
   set finished(progress: number) {
     Atomics.store(this.#words, WORDS.finished, progress | 0);
+  }
+
+  /** Where in the device's memory operations note down what they do (`trace-ring.ts`); 0 for nowhere. */
+  get traceOffset(): number {
+    return Atomics.load(this.#words, WORDS.trace) >>> 0;
+  }
+
+  set traceOffset(offset: number) {
+    Atomics.store(this.#words, WORDS.trace, offset | 0);
   }
 
   /** Counts an operation, and its bytes. */

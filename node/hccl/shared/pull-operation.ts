@@ -6,6 +6,7 @@ import type { Pull, PullCell, PullPlan, PullRange } from '../../../collectives/p
 import type { Rank } from '../../../collectives/schedule.ts';
 import type { Kernel } from '../../device/kernels/kernels.ts';
 import type { MailboxHeader } from './mailbox.ts';
+import type { OperationTrace } from './operation-trace.ts';
 import { type SharedCall, SharedOperation } from './shared-operation.ts';
 import type { SharedRank } from './shared-rank.ts';
 
@@ -74,10 +75,20 @@ export class PullOperation extends SharedOperation {
 
   #runCell({ needs, pulls }: PullCell): boolean {
     for (const { peer, cells } of needs) if (!this.has(peer, 1 + cells)) return false;
-    for (const pull of pulls) this.#pull(pull);
+    for (const pull of pulls) {
+      if (this.trace === undefined) this.#pull(pull);
+      else this.#pullNoted(this.trace, pull);
+    }
     // A peer that is gone does not come back: nobody hears of this cell.
     for (const { src } of pulls) if (src !== this.place.rank && !this.isIntact(src)) return false;
     return true;
+  }
+
+  #pullNoted(trace: OperationTrace, pull: Pull): void {
+    const { src: peer, operand, length } = pull;
+    const bytes = length * this.#call.elementBytes;
+    const what = { cell: this.#cell, peer, bytes, isReduced: operand !== undefined };
+    trace.read(what, () => this.#pull(pull));
   }
 
   #pull({ src, from, to, operand, length }: Pull): void {

@@ -163,7 +163,9 @@ export class SharedCommunicator {
     const { mode, text, collective, algorithm, input, output, elementBytes } = offer;
     if (mode === 'declined') return { mode, text };
     const { kernels, rank } = this.#place;
-    const common: SharedCall = { digest: digestOf(text), text, input, output };
+    const { outputBytes } = offer;
+    const name = `${collective} ${algorithm}`;
+    const common: SharedCall = { digest: digestOf(text), text, name, outputBytes, input, output };
     const reduce = offer.reduceKernel === '' ? undefined : kernelOf(kernels, offer.reduceKernel);
     const finish = this.#finishOf(offer);
     const sliceBytes = mode === 'small' ? MAILBOX_OPERAND_BYTES : PULL_SLICE_BYTES;

@@ -4,6 +4,7 @@
  */
 import type { Rank } from '../../../collectives/schedule.ts';
 import type { MailboxHeader } from './mailbox.ts';
+import type { OperationTrace } from './operation-trace.ts';
 import { SharedFault } from './shared-fault.ts';
 import type { SharedRank } from './shared-rank.ts';
 
@@ -22,6 +23,9 @@ export interface SharedCall {
   readonly digest: number;
   /** The call in words, for messages. */
   readonly text: string;
+  /** Collective and algorithm, and the bytes of the output, for traces. */
+  readonly name?: string;
+  readonly outputBytes?: number;
   readonly input: SharedBuffer;
   readonly output: SharedBuffer;
 }
@@ -34,6 +38,8 @@ export abstract class SharedOperation {
   /** When it is given up if it has not ended, on the clock of whoever runs it; set by them. */
   deadline: number | undefined;
   protected readonly place: SharedRank;
+  /** Absent unless somebody wants to know what this operation does. */
+  protected trace: OperationTrace | undefined;
   readonly #call: SharedCall;
   #started = false;
   /** Peers whose header has been seen, from the first on. */
@@ -60,7 +66,15 @@ export abstract class SharedOperation {
     if (!this.#started) this.#start();
     // Who has declined waits for nobody.
     if (this.#call.digest === DECLINED_DIGEST) return this.run();
-    return this.#greet() && this.run();
+    const isOver = this.#greet() && this.run();
+    if (this.trace !== undefined) this.#noteDown(this.trace, isOver);
+    return isOver;
+  }
+
+  #noteDown(trace: OperationTrace, isOver: boolean): void {
+    const { name = '', outputBytes = 0 } = this.#call;
+    if (isOver) trace.ended(name, outputBytes);
+    else if (this.#waitingFor !== undefined) trace.waitsFor(this.#waitingFor);
   }
 
   /** What must be in the mailbox with the header. */
@@ -86,6 +100,7 @@ export abstract class SharedOperation {
 
   #start(): void {
     this.#started = true;
+    this.trace = this.place.traceOf(this.sequence);
     const { digest, text, input, output } = this.#call;
     this.prepare();
     this.place.own.writeHeader(

@@ -15,6 +15,7 @@ import type { FiMr } from '../../fabric/fabric.ts';
 import { verbsOf } from '../../fabric/mr.ts';
 import type { DataPath, SharedMessage } from '../control-message.ts';
 import type { DeviceSession } from '../device-session.ts';
+import type { EngineTap } from '../events.ts';
 import { type HcclFailure, hcclError } from '../failure.ts';
 import { ranksText } from '../rank-text.ts';
 import type { ProviderChoice } from '../settings.ts';
@@ -27,6 +28,7 @@ import {
 import { MAILBOX_BYTES, Mailbox } from './mailbox.ts';
 import type { SharedDevice, SharedMachine } from './shared-machine.ts';
 import { isAtLeast } from './shared-rank.ts';
+import { SharedTrace } from './shared-trace.ts';
 import { SharedWindows } from './shared-windows.ts';
 
 /** How long the program's thread may take to leave what it is in the middle of. */
@@ -43,6 +45,8 @@ export interface SharedPathInit {
   /** Absent: this rank cannot share memory. */
   readonly machine: SharedMachine | undefined;
   readonly provider: ProviderChoice;
+  readonly key: { readonly uniqueId: string };
+  readonly observe: EngineTap | undefined;
   nodeIdOf(rank: Rank): string;
   send(peer: Rank, message: SharedMessage): void;
   fail(failure: HcclFailure): void;
@@ -93,6 +97,8 @@ export class SharedPath {
     refused: false,
   };
   #stopWatching: () => void = () => undefined;
+  /** Of what the program's thread notes down, while somebody wants to know. */
+  #trace: { readonly source: SharedTrace; end(): Promise<void> } | undefined;
 
   constructor(init: SharedPathInit) {
     this.#init = init;
@@ -151,7 +157,10 @@ export class SharedPath {
     if (this.#isClosed()) return;
     const isUnanimous = [...this.#verdicts.values()].every((path) => path === 'p2p');
     this.#state = isUnanimous ? 'on' : 'off';
-    if (isUnanimous) return;
+    if (isUnanimous) {
+      this.#openTrace();
+      return;
+    }
     await this.#release();
     this.#expectUnwanted();
   }
@@ -216,6 +225,7 @@ export class SharedPath {
   async release(): Promise<void> {
     this.stop();
     await this.idle();
+    await this.#trace?.end();
     await this.#release();
   }
 
@@ -226,6 +236,8 @@ export class SharedPath {
     const deadline = clock.now() + ABANDON_MS;
     // Its thread is being stopped; what it is in the middle of takes less than this.
     while (this.isBusy && clock.now() < deadline);
+    this.#trace?.source.abandon();
+    void this.#trace?.end();
     this.#parts?.windows.close();
     this.#parts = undefined;
   }
@@ -251,6 +263,19 @@ export class SharedPath {
       () => this.#mailboxAnswered('mapped'),
       () => this.#mailboxAnswered('refused'),
     );
+  }
+
+  #openTrace(): void {
+    const { observe, rank, key, session } = this.#init;
+    const { memory, control } = defined(this.#parts, 'shared memory');
+    const source = new SharedTrace({
+      ...{ memory, control, rank, uniqueId: key.uniqueId },
+      allocate: (bytes) => this.#page(bytes),
+      release: (address) => session.release(address),
+      idle: () => this.idle(),
+    });
+    const end = observe?.addSource(source) ?? (() => Promise.resolve());
+    this.#trace = { source, end };
   }
 
   async #page(bytes: number): Promise<OwnPage> {

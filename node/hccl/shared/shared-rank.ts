@@ -8,6 +8,7 @@ import { defined } from '../../../common/assert.ts';
 import type { KernelSet } from '../../device/kernels/kernels.ts';
 import type { ControlPage, Window } from './control-page.ts';
 import type { Mailbox, MailboxHeader } from './mailbox.ts';
+import { type OperationTrace, operationTrace } from './operation-trace.ts';
 import { SharedFault } from './shared-fault.ts';
 import type { SharedWait } from './shared-wait.ts';
 
@@ -58,6 +59,11 @@ export class SharedRank {
 
   get wait(): SharedWait {
     return this.#init.wait;
+  }
+
+  /** Where a call notes down what it does; `undefined` unless somebody wants to know. */
+  traceOf(call: number): OperationTrace | undefined {
+    return operationTrace(this.#init, call);
   }
 
   mailbox(rank: Rank): Mailbox {

@@ -8,6 +8,7 @@
  */
 import type { Rank } from '../../../collectives/schedule.ts';
 import type { Kernel } from '../../device/kernels/kernels.ts';
+import type { OperationTrace } from './operation-trace.ts';
 import { type SharedCall, SharedOperation } from './shared-operation.ts';
 import type { SharedRank } from './shared-rank.ts';
 
@@ -53,7 +54,8 @@ export class SmallOperation extends SharedOperation {
 
   protected run(): boolean {
     const { output, finish } = this.#call;
-    this.#take();
+    if (this.trace === undefined) this.#take();
+    else this.#takeNoted(this.trace);
     for (const peer of this.place.peers) if (!this.isIntact(peer)) return false;
     finish?.(output.offset);
     this.place.note(CELLS);
@@ -64,6 +66,15 @@ export class SmallOperation extends SharedOperation {
       this.#call.operandBytes * (this.#isRead ? others : 0),
     );
     return true;
+  }
+
+  /** All operands are taken in one go: it is noted down as one read, of the rank's own mailbox if of several. */
+  #takeNoted(trace: OperationTrace): void {
+    const { rule } = this.#call;
+    const peer = rule.kind === 'copy' ? rule.root : this.place.rank;
+    const bytes = this.#bytesRead(this.place.nranks - 1);
+    const what = { cell: 0, peer, bytes, isReduced: rule.kind === 'reduce' };
+    trace.read(what, () => this.#take());
   }
 
   #take(): void {

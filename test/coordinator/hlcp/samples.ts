@@ -113,6 +113,30 @@ const evictDone = {
   outcome: 'disabled',
   failure,
 } satisfies HostToCoordinator;
+const clockReading = { atMs: 12.5, offsetMs: -3.25, uncertaintyMs: 0.125 };
+const traceStart = {
+  type: 'HLCP_TRACE_START',
+  requestId: 3,
+  eventsMax: 1000,
+  firstCall: 1,
+  lastCall: 9,
+  every: 2,
+} satisfies ClientToCoordinator;
+const traceStop = { type: 'HLCP_TRACE_STOP', requestId: 3 } as const;
+const traceChunk = {
+  type: 'HLCP_TRACE_CHUNK',
+  requestId: 3,
+  events: '[]',
+} satisfies HostToCoordinator;
+const traceEnd = {
+  type: 'HLCP_TRACE_END',
+  requestId: 3,
+  clock: { rendezvous: clockReading, begin: clockReading, end: clockReading },
+  dropped: 4,
+  remarks: ['Rank 1 is missing'],
+} satisfies HostToCoordinator;
+const tracedHost = { host: { index: 0, hostname: 'box' } };
+const traceFailures = [{ host: { index: 1, hostname: 'box2' }, failure }];
 const shutdown = { type: 'HLCP_SHUTDOWN', reason: 'asked' } as const;
 const refused = { type: 'HLCP_REFUSED', failure } as const;
 
@@ -139,6 +163,10 @@ export const HOST_MESSAGES: ByType<HostToCoordinator> = {
   HLCP_DEVICE_REPORT: deviceReport,
   HLCP_EVICT_STEP: evictStep,
   HLCP_EVICT_DONE: evictDone,
+  HLCP_CLOCK_ASK: { type: 'HLCP_CLOCK_ASK', sequence: 2 },
+  HLCP_TRACE_STARTED: { type: 'HLCP_TRACE_STARTED', requestId: 3, failure },
+  HLCP_TRACE_CHUNK: traceChunk,
+  HLCP_TRACE_END: traceEnd,
 };
 
 export const TO_HOST_MESSAGES: ByType<CoordinatorToHost> = {
@@ -153,6 +181,9 @@ export const TO_HOST_MESSAGES: ByType<CoordinatorToHost> = {
   HLCP_STORE_VALUE: { type: 'HLCP_STORE_VALUE', jobId: 'j1', requestId: 4, value: 'v' },
   HLCP_DEVICE_STATUS: deviceStatus,
   HLCP_EVICT: evict,
+  HLCP_CLOCK_ANSWER: { type: 'HLCP_CLOCK_ANSWER', sequence: 2, atMs: 1.5 },
+  HLCP_TRACE_START: traceStart,
+  HLCP_TRACE_STOP: traceStop,
   HLCP_HOST_LOST: hostLost,
   HLCP_SHUTDOWN: shutdown,
   HLCP_REFUSED: refused,
@@ -165,6 +196,8 @@ export const CLIENT_MESSAGES: ByType<ClientToCoordinator> = {
   HLCP_JOB_CANCEL: { type: 'HLCP_JOB_CANCEL', jobId: 'j1' },
   HLCP_DEVICE_STATUS: deviceStatus,
   HLCP_EVICT: evict,
+  HLCP_TRACE_START: traceStart,
+  HLCP_TRACE_STOP: traceStop,
   HLCP_CLUSTER_SHUTDOWN: { type: 'HLCP_CLUSTER_SHUTDOWN' },
 };
 
@@ -183,6 +216,10 @@ export const TO_CLIENT_MESSAGES: ByType<CoordinatorToClient> = {
   },
   HLCP_EVICT_STEP: evictStep,
   HLCP_EVICT_DONE: evictDone,
+  HLCP_TRACE_STARTED: { type: 'HLCP_TRACE_STARTED', requestId: 3, failures: traceFailures },
+  HLCP_TRACE_CHUNK: { ...traceChunk, ...tracedHost },
+  HLCP_TRACE_END: { ...traceEnd, ...tracedHost },
+  HLCP_TRACE_DONE: { type: 'HLCP_TRACE_DONE', requestId: 3, failures: traceFailures },
   HLCP_HOST_LOST: hostLost,
   HLCP_SHUTDOWN: shutdown,
   HLCP_REFUSED: refused,

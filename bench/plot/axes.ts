@@ -1,7 +1,7 @@
-/** Logarithmic axes: which range, which ticks, and where a value lies. */
+/** Axes: which range, which ticks, and where a value lies. */
 import { assert } from '../../common/assert.ts';
 
-export interface LogAxis {
+export interface Axis {
   readonly min: number;
   readonly max: number;
   readonly ticks: readonly number[];
@@ -9,8 +9,8 @@ export interface LogAxis {
   position(value: number): number;
 }
 
-/** From the decade below the least value to the one above the greatest, with a tick at each decade. */
-export function decadeAxis(values: readonly number[]): LogAxis {
+/** Logarithmic: from the decade below the least value to the one above the greatest, with a tick at each decade. */
+export function decadeAxis(values: readonly number[]): Axis {
   const { least, greatest } = extremes(values);
   const first = Math.floor(Math.log10(least));
   const last = Math.max(first + 1, Math.ceil(Math.log10(greatest)));
@@ -22,15 +22,20 @@ const SIZE_TICKS_MAX = 5;
 /** Room beside the outermost sizes, for their marks. */
 const SIZE_MARGIN = 1.4;
 
-/** Sizes in bytes: ticks at powers of two, some binary steps apart. */
-export function sizeAxis(sizes: readonly number[]): LogAxis {
+/** Logarithmic: ticks at powers of two, some binary steps apart. For sizes in bytes, and for counts. */
+export function sizeAxis(sizes: readonly number[], ticksMax = SIZE_TICKS_MAX): Axis {
   const { least, greatest } = extremes(sizes);
   const first = Math.floor(Math.log2(least));
   const last = Math.max(first + 1, Math.ceil(Math.log2(greatest)));
-  const step = Math.ceil((last - first + 1) / SIZE_TICKS_MAX);
+  const step = Math.ceil((last - first + 1) / ticksMax);
   const ticks: number[] = [];
   for (let exponent = first; exponent <= last; exponent += step) ticks.push(2 ** exponent);
   return logAxis(2 ** first / SIZE_MARGIN, 2 ** last * SIZE_MARGIN, ticks);
+}
+
+/** Linear, from 0 to 1, with a tick at each fifth. For shares of a whole. */
+export function shareAxis(): Axis {
+  return { min: 0, max: 1, ticks: [0, 0.2, 0.4, 0.6, 0.8, 1], position: (value) => value };
 }
 
 function extremes(values: readonly number[]): { least: number; greatest: number } {
@@ -39,7 +44,7 @@ function extremes(values: readonly number[]): { least: number; greatest: number 
   return { least, greatest };
 }
 
-function logAxis(min: number, max: number, ticks: readonly number[]): LogAxis {
+function logAxis(min: number, max: number, ticks: readonly number[]): Axis {
   const span = Math.log(max / min);
   return { min, max, ticks, position: (value) => Math.log(value / min) / span };
 }

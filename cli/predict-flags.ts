@@ -92,7 +92,7 @@ export const sweepFlags = {
     name: 'algorithm',
     value: '<names>',
     description:
-      'names with commas between; all: each that is possible; auto, unless given: what the tuner chooses',
+      "names with commas between; all: each that is possible; auto, unless given: HCCL's own where it has one and cards share boxes, else what the tuner chooses",
     reader: algorithmList,
   }),
   schedule: optional({

@@ -61,7 +61,7 @@ export function caseHeader(settings: ExperimentCase): string {
 function algorithmText({ algorithms, schedule }: ExperimentCase): string {
   if (schedule !== undefined) return `the schedule file ${schedule}`;
   if (algorithms === 'auto')
-    return "what hlsim's tuner chooses for each size (--algorithm all compares)";
+    return "HCCL's own where it has one and cards share boxes, else what hlsim's tuner chooses (--algorithm all compares)";
   if (algorithms === 'all') return 'each that is possible, * marks the fastest of each size';
   return (algorithms ?? []).join(', ');
 }

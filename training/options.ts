@@ -28,6 +28,8 @@ const schema = z.strictObject({
   bucketBytes: z.int().min(1),
   /** Whether a bucket is reduced while the gradients of the next are computed. */
   overlap: z.enum(OVERLAPS),
+  /** Whether the layers are timed after the training. */
+  timeLayers: z.boolean().optional(),
 });
 
 export type TrainOptions = Readonly<z.infer<typeof schema>>;

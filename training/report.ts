@@ -19,6 +19,13 @@ const epochReport = z.strictObject({
   seconds: z.number().nonnegative(),
 });
 
+/** `measureLayers` of one rank. */
+const layerTimes = z.strictObject({
+  /** From the input to the output. */
+  layers: z.array(z.strictObject({ forwardMs: milliseconds, backwardMs: milliseconds })),
+  updateMs: milliseconds,
+});
+
 /** Every rank, at its end. */
 const finalReport = z.strictObject({
   kind: z.literal('final'),
@@ -40,11 +47,14 @@ const finalReport = z.strictObject({
   computeMs: milliseconds,
   communicationMs: milliseconds,
   exposedMs: milliseconds,
+  /** If they were asked for and the rank has rows. */
+  layerTimes: layerTimes.optional(),
   /** From the first collective to the last, wall clock of that host. */
   seconds: z.number().nonnegative(),
 });
 
 export const trainReport = z.discriminatedUnion('kind', [epochReport, finalReport]);
 
+export type LayerTimes = Readonly<z.infer<typeof layerTimes>>;
 export type EpochReport = Readonly<z.infer<typeof epochReport>>;
 export type FinalReport = Readonly<z.infer<typeof finalReport>>;

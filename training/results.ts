@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { HlsimError } from '../common/errors.ts';
 import type { StepTimes } from './gradient-step.ts';
+import { medianOf } from './layer-times.ts';
 import type { TrainOptions } from './options.ts';
-import { type EpochReport, type FinalReport, trainReport } from './report.ts';
+import { type EpochReport, type FinalReport, type LayerTimes, trainReport } from './report.ts';
 import { trainingCalls, wireBytes } from './wire-bytes.ts';
 
 /** An epoch has ended on all ranks. */
@@ -34,6 +35,8 @@ export interface TrainSummary {
   readonly buckets: number;
   /** Where the time of a step went, in milliseconds: means over all steps and ranks. */
   readonly step: StepTimes;
+  /** Medians over the ranks, if they were asked for. */
+  readonly layerTimes?: LayerTimes;
   /** Wall clock of the slowest rank. */
   readonly seconds: number;
 }
@@ -90,6 +93,7 @@ export class TrainResults {
       collectives: first.collectives,
       buckets: first.buckets,
       step: meanStep(finals),
+      ...medianLayers(finals),
       seconds: Math.max(...finals.map(({ seconds }) => seconds)),
     };
   }
@@ -115,6 +119,20 @@ function meanStep(finals: readonly FinalReport[]): StepTimes {
     communicationMs: mean('communicationMs'),
     exposedMs: mean('exposedMs'),
   };
+}
+
+function medianLayers(finals: readonly FinalReport[]): Pick<TrainSummary, 'layerTimes'> {
+  const timed = finals.flatMap(({ layerTimes }) => layerTimes ?? []);
+  const [first] = timed;
+  if (first === undefined) return {};
+  const layers = first.layers.map((_, index) => {
+    const own = timed.flatMap((one) => one.layers[index] ?? []);
+    return {
+      forwardMs: medianOf(own.map(({ forwardMs }) => forwardMs)),
+      backwardMs: medianOf(own.map(({ backwardMs }) => backwardMs)),
+    };
+  });
+  return { layerTimes: { layers, updateMs: medianOf(timed.map(({ updateMs }) => updateMs)) } };
 }
 
 function unexpected(rank: number, expected: string, found: string): HlsimError {

@@ -60,15 +60,31 @@ export function gradientJobs(
   if (input.rows === 0) {
     return buckets.map(({ offset, count }) => [fill(elements(memory.gradients, offset, count), 0)]);
   }
-  const metrics = memory.gradients + memory.model.parameterCount * FLOAT_BYTES;
-  const forward = [
-    ...forwardJobs(memory, input),
-    softmaxCrossEntropy(memory, input, metrics, 1 / batchRows),
-  ];
+  const { forward, backward } = layerJobs(memory, input, batchRows);
   return buckets.map(({ layers }, index) => [
-    ...(index === 0 ? forward : []),
-    ...layers.flatMap((layer) => backwardJobs(memory, input, layer)),
+    ...(index === 0 ? forward.flat() : []),
+    ...layers.flatMap((layer) => defined(backward[layer], `layer ${layer}`)),
   ]);
+}
+
+/** Jobs by the layers' numbers; the loss is computed with the last layer's forward pass. */
+export interface LayerJobs {
+  readonly forward: readonly (readonly Job[])[];
+  readonly backward: readonly (readonly Job[])[];
+}
+
+/** The jobs of `gradientJobs`, one layer after the other. */
+export function layerJobs(memory: ModelMemory, input: DeviceRows, batchRows: number): LayerJobs {
+  const { layers, parameterCount } = memory.model;
+  const metrics = memory.gradients + parameterCount * FLOAT_BYTES;
+  const loss = softmaxCrossEntropy(memory, input, metrics, 1 / batchRows);
+  return {
+    forward: layers.map((_, index) => [
+      ...layerForwardJobs(memory, input, index),
+      ...(index === layers.length - 1 ? [loss] : []),
+    ]),
+    backward: layers.map((_, index) => backwardJobs(memory, input, index)),
+  };
 }
 
 /** One step of gradient descent by the summed gradients; their metrics go to the epoch's. */
@@ -97,18 +113,22 @@ export function clearEpochJobs(memory: ModelMemory): Job[] {
 
 /** All layers, from the pixels to the logits. */
 function forwardJobs(memory: ModelMemory, input: DeviceRows): Job[] {
+  return memory.model.layers.flatMap((_, index) => layerForwardJobs(memory, input, index));
+}
+
+function layerForwardJobs(memory: ModelMemory, input: DeviceRows, index: number): Job[] {
   const { rows } = input;
-  const { layers } = memory.model;
+  const { weights, bias } = layerOf(memory, index);
   const parameter = (of: Block): Tensor => block(memory.parameters, of);
-  return layers.flatMap(({ weights, bias }, index) => {
-    const outputs = outputsOf(memory, rows, index);
-    const inputs = inputsOf(memory, input, index);
-    return [
-      ...rowJobs({ rows, inputs, outputs, weights: parameter(weights) }, weights, 0),
-      kernel('add_bias_f32', [outputs, parameter(bias)], [rows, weights.columns]),
-      ...(index === layers.length - 1 ? [] : [kernel('relu_f32', [outputs, outputs], [])]),
-    ];
-  });
+  const outputs = outputsOf(memory, rows, index);
+  const inputs = inputsOf(memory, input, index);
+  return [
+    ...rowJobs({ rows, inputs, outputs, weights: parameter(weights) }, weights, 0),
+    kernel('add_bias_f32', [outputs, parameter(bias)], [rows, weights.columns]),
+    ...(index === memory.model.layers.length - 1
+      ? []
+      : [kernel('relu_f32', [outputs, outputs], [])]),
+  ];
 }
 
 /** Gradients of one layer's weights and bias, when those of the layers above are there. */

@@ -14,11 +14,12 @@ import { BucketReducer, type ReducerLibrary } from './bucket-reducer.ts';
 import { type Bucket, FLOAT_BYTES, gradientBuckets } from './buckets.ts';
 import { pickRows, type SplitDigits } from './digits.ts';
 import { type StepTimes, summedGradients } from './gradient-step.ts';
+import { measureLayers } from './layer-times.ts';
 import { initialParameters, METRIC_COUNT, modelOf } from './model.ts';
 import { allocateModel, uploadRows } from './model-memory.ts';
 import type { TrainOptions } from './options.ts';
 import { type DeviceLibrary, RankDevice } from './rank-device.ts';
-import type { EpochReport, FinalReport } from './report.ts';
+import type { EpochReport, FinalReport, LayerTimes } from './report.ts';
 import { type BatchShard, batchShards, rowNumbers, rowShard } from './shard.ts';
 import {
   clearEpochJobs,
@@ -26,6 +27,7 @@ import {
   deviceRows,
   evaluationJobs,
   gradientJobs,
+  layerJobs,
   type ModelMemory,
   updateJobs,
 } from './step.ts';
@@ -127,6 +129,9 @@ export class Trainer {
     const bytes = memory.model.parameterCount * FLOAT_BYTES;
     const weights = await device.download(memory.parameters, bytes);
     const counters = await library.hcclCommGetCounters(world.comm);
+    const seconds = (clock.now() - this.#startMs) / 1000;
+    const layerTimes =
+      this.#init.options.timeLayers === true ? await this.#timeLayers() : undefined;
     return {
       kind: 'final',
       accuracy: this.#accuracy,
@@ -140,7 +145,8 @@ export class Trainer {
       steps: this.#steps,
       buckets: buckets.length,
       ...this.#times,
-      seconds: (clock.now() - this.#startMs) / 1000,
+      ...(layerTimes === undefined ? {} : { layerTimes }),
+      seconds,
     };
   }
 
@@ -148,6 +154,16 @@ export class Trainer {
   async close(): Promise<void> {
     await this.#parts.reducer.close();
     await this.#parts.device.close();
+  }
+
+  /** By the rows of the first batch; undefined without rows. The weights are of no use afterwards. */
+  async #timeLayers(): Promise<LayerTimes | undefined> {
+    const { clock } = this.#init;
+    const { device, memory, training, shards } = this.#parts;
+    const [shard] = shards;
+    if (shard === undefined || shard.rows === 0) return undefined;
+    const layers = layerJobs(memory, deviceRows(training, 0, shard.rows), shard.batchRows);
+    return measureLayers({ device, clock, layers, update: updateJobs(memory) });
   }
 
   async #shareInitialParameters(): Promise<void> {

@@ -12,14 +12,23 @@ import {
   trainOptions,
 } from '../../training/options.ts';
 import { trainJson } from '../../training/render.ts';
+import { textFile } from '../calibrate-files.ts';
 import { withCluster } from '../cluster-session.ts';
 import { clusterFlags, jsonFileFlag } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
-import { addFlags, type FlagValues, readFlags, usageError, withDefault } from '../flags.ts';
+import {
+  addFlags,
+  type FlagValues,
+  optional,
+  readFlags,
+  usageError,
+  withDefault,
+} from '../flags.ts';
 import { openJsonFile } from '../json-file.ts';
 import { providerEnvironment, providerFlag } from '../provider.ts';
-import { integer, oneOf, type Reader, size } from '../readers.ts';
+import { integer, oneOf, type Reader, size, text } from '../readers.ts';
 import { checkTraining, runTraining } from '../train-run.ts';
+import { stepModelText } from '../train-step-model.ts';
 
 /** `256,128`: the units of each hidden layer. */
 const hiddenLayers: Reader<readonly number[]> = {
@@ -63,6 +72,13 @@ const trainFlags = {
     description: 'reduce a bucket while the gradients of the next are computed',
     reader: oneOf(OVERLAPS),
   }),
+  stepModel: optional({
+    name: 'step-model',
+    value: '<file>',
+    description: 'time each layer after the training and write a model file for hlsim step',
+    reader: text('a file name'),
+    environment: 'HLSIM_TRAIN_STEP_MODEL',
+  }),
   provider: providerFlag,
   json: jsonFileFlag,
   ...clusterFlags,
@@ -78,7 +94,8 @@ export function trainCommand(context: CommandContext): Command {
 Examples:
   hlsim train digits --hosts 4
   hlsim train digits --hosts 2 --devices 2 --epochs 5 --seed 7 --json train.json
-  hlsim train digits --hosts 2 --hidden 256,256,256 --bucket-bytes 256K --overlap off`,
+  hlsim train digits --hosts 2 --hidden 256,256,256 --bucket-bytes 256K --overlap off
+  hlsim train digits --hosts 2 --step-model digits.step.yaml`,
   );
   return command.action(async (dataset: string) => {
     context.exitCode = await train(dataset, readFlags(command, trainFlags), context);
@@ -94,14 +111,19 @@ async function train(
     throw usageError(`Expected the data set to be digits but found ${JSON.stringify(dataset)}`);
   }
   const file = flags.json === undefined ? undefined : openJsonFile(flags.json);
+  const stepModel = textFile('step-model', flags.stepModel);
   const { epochs, seed, hidden, bucketBytes, overlap } = flags;
-  const options = trainOptions({ epochs, seed, hidden: [...hidden], bucketBytes, overlap });
+  const options = trainOptions({
+    ...{ epochs, seed, hidden: [...hidden], bucketBytes, overlap },
+    ...(stepModel === undefined ? {} : { timeLayers: true }),
+  });
   const environment = providerEnvironment(flags);
   const job = { hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout, environment };
   await withCluster(flags, context, async (client) => {
     const summary = await runTraining(client, options, job, context);
     file?.write(trainJson(summary));
     checkTraining(summary);
+    stepModel?.(stepModelText(summary));
   });
   return 0;
 }

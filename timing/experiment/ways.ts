@@ -20,7 +20,7 @@ export interface Way {
 
 /** What carries the collective out. */
 export type SweepWork =
-  /** What the tuner chooses for each size. */
+  /** What the boxes' own library does, where it has an algorithm; else what the tuner chooses for each size. */
   | { readonly kind: 'auto' }
   /** Each that can be built for these ranks. */
   | { readonly kind: 'all' }
@@ -52,6 +52,9 @@ export interface WaysRequest {
 /** Where every rank has a block, nccl-tests keeps it a multiple of this (src/common.cu). */
 const BLOCK_ALIGNMENT_BYTES = 16;
 
+/** HCCL's, as HCL does it. */
+const OWN_ALGORITHM = 'hccl';
+
 /** All ways of carrying `bytes` out that are asked for. */
 export function waysOf(request: WaysRequest, bytes: number, sliceDefault: number): readonly Way[] {
   const { work, collective, network, chunks, channels = 1 } = request;
@@ -67,8 +70,19 @@ export function waysOf(request: WaysRequest, bytes: number, sliceDefault: number
       return names.map((algorithm) => ({ ...plain, algorithm }));
     }
     case 'auto':
-      return [chosenWay(request, bytes, sliceDefault)];
+      return [
+        hasOwnAlgorithm(request)
+          ? { ...plain, algorithm: OWN_ALGORITHM }
+          : chosenWay(request, bytes, sliceDefault),
+      ];
   }
+}
+
+/** The tuner was measured on processes of one machine: of cards that share a box it knows nothing. */
+function hasOwnAlgorithm({ network, collective, chunks }: WaysRequest): boolean {
+  const { topology } = network;
+  if (topology.ranksPerBox === 1) return false;
+  return possibleAlgorithms(collective, topology, chunks).includes(OWN_ALGORITHM);
 }
 
 /** What the caller set for himself comes before what the tuner says. */

@@ -3,7 +3,6 @@
  * file carried out. Every box of a kind is a copy of it.
  */
 import { defined } from '../../common/assert.ts';
-import { HlsimError } from '../../common/errors.ts';
 import type { BoxKind, LinkSpec, TopologyFile } from './file.ts';
 import { type EndSet, joinEnds } from './wiring.ts';
 
@@ -43,14 +42,10 @@ export function boxTemplate(file: TopologyFile, kind: string): BoxTemplate {
   const cards = box.cards.flatMap(({ kind: card, count }) => Array<string>(count).fill(card));
   const { sets, nodeNames, memories } = nodesOf(file, box, cards.length);
   const where = `box kind ${kind}`;
-  const cables = box.links.flatMap((spec) =>
-    joinEnds(spec, sets, where).map(([from, to]) => ({ spec, from, to })),
-  );
-  if (2 * cables.length > LINKS_MAX) {
-    throw new HlsimError(
-      'HLSIM_TOPOLOGY_IMPOSSIBLE',
-      `Expected at most ${LINKS_MAX / 2} cables in ${where} but found ${cables.length}: use a switch`,
-    );
+  const cables: { spec: LinkSpec; from: TemplateEnd; to: TemplateEnd }[] = [];
+  for (const spec of box.links) {
+    const room = LINKS_MAX / 2 - cables.length;
+    for (const [from, to] of joinEnds(spec, sets, where, room)) cables.push({ spec, from, to });
   }
   const names = new UniqueNames();
   const links: TemplateLink[] = [];

@@ -3,6 +3,9 @@ import { defined } from '../../common/assert.ts';
 import { HlsimError } from '../../common/errors.ts';
 import type { LinkSpec } from './file.ts';
 
+/** As many as a network may have links: more than any pairing that is of use. */
+const PAIRS_MAX = 65_536;
+
 /** Things of one name: `card`, `bus`, `spine`. */
 export interface EndSet<End> {
   readonly name: string;
@@ -15,17 +18,28 @@ export interface EndSet<End> {
  * - one thing with each of many; `all`: each with each;
  * - two sets of one size: each with its own; of sizes where one is a multiple of the other: in blocks.
  *
- * @throws HlsimError `HLSIM_TOPOLOGY_UNREADABLE` for ends that are not there or cannot be paired
+ * @param room so many pairs may still be made; checked before the first is
+ * @throws HlsimError `HLSIM_TOPOLOGY_UNREADABLE` for ends that are not there or cannot be paired,
+ * `HLSIM_TOPOLOGY_IMPOSSIBLE` for more pairs than there is room for
  */
 export function joinEnds<End>(
   spec: LinkSpec,
   sets: ReadonlyMap<string, EndSet<End>>,
   where: string,
+  room: number = PAIRS_MAX,
 ): (readonly [End, End])[] {
   const from = chosen(spec.from, sets, where);
   const to = chosen(spec.to, sets, where);
+  const count = pairCount(spec, from.length, to.length);
+  if (count > room) {
+    throw new HlsimError(
+      'HLSIM_TOPOLOGY_IMPOSSIBLE',
+      `Expected the link ${spec.kind} from ${spec.from} to ${spec.to} of ${where} to be at most ${room} cables, as many as are left, but found ${count}: use a switch`,
+    );
+  }
   if (spec.from === spec.to) return amongThemselves(spec, from, where);
-  if (from.some((end) => to.includes(end))) {
+  const others = new Set(to);
+  if (from.some((end) => others.has(end))) {
     throw refuse(spec, where, 'two different ends, or one name twice, but found both ends in one');
   }
   if (spec.wiring === 'mesh' || spec.wiring === 'ring') {
@@ -33,6 +47,13 @@ export function joinEnds<End>(
   }
   if (spec.wiring === 'all') return from.flatMap((one) => to.map((other) => [one, other] as const));
   return inBlocks(spec, from, to, where);
+}
+
+/** No less than the pairs that would be made. */
+function pairCount(spec: LinkSpec, from: number, to: number): number {
+  if (spec.wiring === 'all') return from * to;
+  if (spec.from !== spec.to || spec.wiring === 'ring') return Math.max(from, to);
+  return (from * (from - 1)) / 2;
 }
 
 function amongThemselves<End>(

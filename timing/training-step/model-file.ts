@@ -1,7 +1,9 @@
 /** Model files, YAML, with the line of whatever is wrong. The files in examples/models show all fields. */
+import { stringify } from 'yaml';
 import { z } from 'zod';
 import { ELEMENT_TYPES, type ElementType } from '../../collectives/arithmetic.ts';
 import { MiB, parseSize } from '../../common/bytes.ts';
+import { quantityText } from '../calibration/parameter-file.ts';
 import { readYaml } from '../experiment/read-yaml.ts';
 import { parseQuantity } from '../topology/quantities.ts';
 import type { TrainingModel } from './training-model.ts';
@@ -110,4 +112,20 @@ export function readTrainingModel(content: string, fileName: string): TrainingMo
     bucketBytes,
     overlap: value.overlap,
   };
+}
+
+/** What `readTrainingModel` reads; `source` says where the times are from. */
+export function writeTrainingModel(model: TrainingModel, source: string): string {
+  const { name, elementType, bucketBytes, overlap, metrics, updateSeconds } = model;
+  const timeOf = (seconds: number) => quantityText('time', seconds, 6);
+  const layers = model.layers.map((own) => ({
+    name: own.name,
+    parameters: own.parameters,
+    forward: timeOf(own.forwardSeconds),
+    backward: timeOf(own.backwardSeconds),
+    ...(own.overlap ? {} : { overlap: false }),
+  }));
+  const update = timeOf(updateSeconds);
+  const fields = { name, source, elementType, bucketBytes, overlap, metrics, update, layers };
+  return stringify(fields, { lineWidth: 0 });
 }

@@ -39,5 +39,7 @@ describe('published bandwidths', () => {
       'scaleUp.efficiency': efficiency,
     });
     expect(Math.abs(gaudi3.seconds / seconds - 1)).toBeLessThan(0.02);
+    // As docs/time-model.md has it.
+    expect((2 * 7 * gaudi3.bytes) / 8 / seconds / 1e9).toBeCloseTo(516.42, 2);
   });
 });

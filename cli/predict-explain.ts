@@ -45,7 +45,7 @@ export function explanationText(
       ),
     ),
     '',
-    'One parameter a tenth better, all else as it is:',
+    'One parameter better, by a tenth or as far as it can be, all else as it is:',
     indented(
       renderTable(
         ['PARAMETER', 'CHANGED BY', 'TIME', 'CHANGE'],

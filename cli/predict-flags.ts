@@ -135,6 +135,12 @@ export const sweepFlags = {
     description: "chunks of a block; the algorithm's own number unless given",
     reader: integer(1, LIMITS.chunks),
   }),
+  parameters: optional({
+    name: 'parameters',
+    value: '<file>',
+    description: "numbers in place of the topology's own, as hlsim calibrate writes them",
+    reader: text('a file name'),
+  }),
   path: optional({
     name: 'path',
     value: '<kind>',
@@ -246,6 +252,7 @@ export function caseOfFlags(word: string, flags: SweepFlagValues): ExperimentCas
     models: (flags.model ?? ['flow']).map((model) => MODEL_WORDS[model]),
     exact: flags.exact,
     slots: flags.slots ?? SLOTS_DEFAULT,
+    parameters: flags.parameters,
     path: flags.path ?? 'direct',
     changes: [...(flags.straggler ?? []), ...(flags.degrade ?? []), ...(flags.fail ?? [])],
     explain: flags.explain,

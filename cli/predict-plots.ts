@@ -150,7 +150,7 @@ function efficiencyPanel({ sections, settings }: CaseResult): Panel | undefined 
         index
       ];
       if (best?.fraction === undefined) return [];
-      return [{ x: best.boxes, y: Math.min(1, best.fraction) }];
+      return [{ x: best.boxes, y: best.fraction }];
     });
     return { name: formatBytes(size), points };
   });
@@ -159,7 +159,7 @@ function efficiencyPanel({ sections, settings }: CaseResult): Panel | undefined 
     xLabel: 'boxes',
     yLabel: 'part of the bound reached',
     xAxis: sizeAxis(boxes, 10),
-    yAxis: shareAxis(),
+    yAxis: shareAxis(Math.max(...curves.flatMap(({ points }) => points.map(({ y }) => y)))),
     xTick: String,
     yTick: (value) => `${Math.round(100 * value)} %`,
     curves,

@@ -6,6 +6,7 @@ import { expectBuildable } from '../collectives/table.ts';
 import { ranksIn } from '../collectives/topology.ts';
 import { possibleAlgorithms } from '../collectives/tuner.ts';
 import { HlsimError } from '../common/errors.ts';
+import { readParameterFile, withParameters } from '../timing/calibration/parameter-file.ts';
 import type { ExperimentCase } from '../timing/experiment/experiment.ts';
 import { proveFile } from '../timing/experiment/proof.ts';
 import { betterParameters } from '../timing/explain/better-parameters.ts';
@@ -67,7 +68,7 @@ export async function planCase(
       `Expected a root only with a collective that has one but found ${root} for ${collective}`,
     );
   }
-  const topology = await readTopologyOf(settings.topology, inputs);
+  const topology = await topologyOf(settings, inputs);
   const work = await workOf(settings, inputs);
   const boxes = settings.boxes ?? [undefined];
   const planned = { settings: withCards(settings, work), topology, boxes, work };
@@ -116,7 +117,10 @@ export function lastRequest(
   sweeper: Sweeper,
 ): { readonly row: SweepRow; readonly request: PredictionRequest } | undefined {
   const section = sections.at(-1);
-  const row = section?.rows.findLast(({ best }) => best);
+  const last = section?.rows.at(-1);
+  const row = section?.rows.findLast(
+    ({ best, bytes, model }) => best && bytes === last?.bytes && model === last.model,
+  );
   if (section === undefined || row === undefined) return undefined;
   return { row, request: sweeper.requestOf(sweepRequest(planned, section.network), row) };
 }
@@ -199,6 +203,17 @@ function cardsOf(
     first += count;
     return own;
   });
+}
+
+/** With the numbers of the parameter file, if there is one. */
+async function topologyOf(
+  { topology: name, parameters }: ExperimentCase,
+  inputs: InputFiles,
+): Promise<TopologyFile> {
+  const topology = await readTopologyOf(name, inputs);
+  if (parameters === undefined) return topology;
+  const text = await inputs.text(parameters, 'a parameter file');
+  return withParameters(topology, readParameterFile(text, parameters, topology));
 }
 
 async function readTopologyOf(name: string, inputs: InputFiles): Promise<TopologyFile> {

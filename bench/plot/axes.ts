@@ -33,9 +33,12 @@ export function sizeAxis(sizes: readonly number[], ticksMax = SIZE_TICKS_MAX): A
   return logAxis(2 ** first / SIZE_MARGIN, 2 ** last * SIZE_MARGIN, ticks);
 }
 
-/** Linear, from 0 to 1, with a tick at each fifth. For shares of a whole. */
-export function shareAxis(): Axis {
-  return { min: 0, max: 1, ticks: [0, 0.2, 0.4, 0.6, 0.8, 1], position: (value) => value };
+/** Linear, from 0 to 1, or to the fifth at or above `most`, with a tick at each. For shares of a whole. */
+export function shareAxis(most = 1): Axis {
+  const steps = Math.max(5, Math.ceil(most / 0.2 - 1e-9));
+  const ticks = Array.from({ length: steps + 1 }, (_, step) => step / 5);
+  const max = steps / 5;
+  return { min: 0, max, ticks, position: (value) => value / max };
 }
 
 function extremes(values: readonly number[]): { least: number; greatest: number } {

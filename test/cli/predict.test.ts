@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -38,6 +38,44 @@ describe('hlsim predict', () => {
     for (const text of ['Critical path', 'Busiest links', 'scaleUp.rate', 'adds up to']) {
       expect(results).toContain(text);
     }
+  });
+
+  it('takes numbers of a parameter file in place of the topology’s own', async () => {
+    const file = join(directory, 'parameters.yaml');
+    const slow = { value: '1us', source: 'a test', status: 'assumed' };
+    writeFileSync(
+      file,
+      JSON.stringify({ topology: 'hls2', parameters: { 'scaleUp.latency': slow } }),
+    );
+    const { exitCode, results } = await record(...`${SMALL} --parameters ${file}`.split(' '));
+    expect(exitCode).toBe(0);
+    expect(results).toMatch(/# Assumed parameters.*scaleUp\.latency 1us/);
+  });
+
+  it('predicts the same for every rank as for one of those that are alike', async () => {
+    const line = 'predict all_reduce --topology hls2 --boxes 2 -b 1M -e 1M --algorithm hccl --json';
+    const times: unknown[] = [];
+    for (const exact of [[], ['--exact']]) {
+      const file = join(directory, `${exact.length}.json`);
+      expect((await record(...line.split(' '), file, ...exact)).exitCode).toBe(0);
+      times.push(/"seconds": ?[\d.e-]+/.exec(readFileSync(file, 'utf8'))?.[0]);
+    }
+    expect(times[0]).toBeDefined();
+    expect(times[1]).toBe(times[0]);
+  });
+
+  it('goes another way, or through host memory, and is never faster for it', async () => {
+    const line = 'predict all_reduce --topology hls2 --boxes 2 -b 32M -e 32M --algorithm hccl';
+    const secondsOf = async (...more: string[]): Promise<number> => {
+      const { exitCode, results } = await record(...line.split(' '), ...more);
+      expect(exitCode).toBe(0);
+      return Number(/ -1 +([\d.]+) /.exec(results)?.[1]);
+    };
+    const plain = await secondsOf();
+    expect(plain).toBeGreaterThan(0);
+    expect(await secondsOf('--fail', 'link=box0/card0>card1')).toBeGreaterThan(plain);
+    expect(await secondsOf('--path', 'bounce')).toBeGreaterThan(plain);
+    expect(await secondsOf('--degrade', 'link=scaleUp,rate=0.5')).toBeGreaterThan(plain);
   });
 
   it('an experiment gives the same bytes twice, with a manifest', async () => {

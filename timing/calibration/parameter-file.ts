@@ -89,6 +89,22 @@ export function readParameterFile(
   return overrides;
 }
 
+/** The topology with these numbers as its own. */
+export function withParameters(
+  topology: TopologyFile,
+  overrides: ReturnType<typeof readParameterFile>,
+): TopologyFile {
+  const parameters = { ...topology.parameters };
+  for (const [name, given] of Object.entries(overrides)) {
+    const own = parameters[name];
+    if (own === undefined || typeof given === 'number') continue;
+    const { quantity } = own.value;
+    const text = String(quantityText(quantity, given.value));
+    parameters[name] = { ...given, value: { text, quantity, value: given.value } };
+  }
+  return { ...topology, parameters };
+}
+
 export interface ParameterFileInit {
   readonly topology: string;
   readonly model: string;

@@ -88,6 +88,7 @@ const fields = {
   slots: wholeNumber(1, LIMITS.slots),
   channels: wholeNumber(1, LIMITS.channels),
   chunks: wholeNumber(1, LIMITS.chunks),
+  parameters: text('the path of a parameter file, as hlsim calibrate writes it'),
   path: oneOf(['direct', 'bounce']),
   stragglers: z
     .array(
@@ -176,6 +177,7 @@ function caseOf(name: string, given: Settings, at: YamlPath, refuse: Refuse): Ex
     models: (given.models ?? ['flow']).map((word) => MODEL_WORDS[word]),
     exact: given.exact ?? false,
     slots: given.slots ?? SLOTS_DEFAULT,
+    parameters: given.parameters,
     path: given.path ?? 'direct',
     changes: changesOf(given),
     explain: given.explain ?? false,

@@ -27,6 +27,8 @@ export interface ExperimentCase {
   readonly slots: number;
   readonly channels?: number | undefined;
   readonly chunks?: number | undefined;
+  /** Path of a file with numbers in place of the topology's own. */
+  readonly parameters?: string | undefined;
   /** How messages leave a box. */
   readonly path: 'direct' | 'bounce';
   readonly changes: readonly NetworkChange[];

@@ -26,14 +26,19 @@ export function drawPrediction(result: CaseResult): string {
   const { settings, sections } = result;
   const groups = groupsOf(result);
   const all = groups.flatMap(({ rows }) => rows);
-  const first = sections[0]?.network;
-  const assumed = (first?.parameters ?? []).filter(({ status }) => status === 'assumed');
+  // More boxes use more of the network's parameters than one.
+  const assumed = new Map(
+    sections
+      .flatMap(({ network }) => network.parameters)
+      .filter(({ status }) => status === 'assumed')
+      .map(({ name, text }) => [name, text]),
+  );
   const efficiency = efficiencyPanel(result);
   return drawLinePlot({
     title: `${settings.collective} on ${settings.topology}, predicted`,
     notes: [
       `Virtual time of the model ${settings.models.map(wordOfModel).join(', ')}, not a measurement. Dashed: lower bound.`,
-      `Assumed parameters: ${assumed.map(({ name, text }) => `${name} ${text}`).join(', ') || 'none'}`,
+      `Assumed parameters: ${[...assumed].map(([name, text]) => `${name} ${text}`).join(', ') || 'none'}`,
     ],
     sections:
       all.length === 0

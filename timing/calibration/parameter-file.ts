@@ -8,8 +8,8 @@
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { readYaml } from '../experiment/read-yaml.ts';
-import type { TopologyFile } from '../topology/file.ts';
-import { parseQuantity, QUANTITY_FORMS, type Quantity } from '../topology/quantities.ts';
+import { parameterSchema, type TopologyFile } from '../topology/file.ts';
+import { QUANTITY_FORMS, type Quantity } from '../topology/quantities.ts';
 import type { ParameterOverrides } from '../topology/values.ts';
 import type { Accuracy } from './accuracy.ts';
 
@@ -17,24 +17,7 @@ import type { Accuracy } from './accuracy.ts';
 const DIGITS = 8;
 const PARAMETERS_MAX = 1000;
 
-const VALUE = 'a rate such as 37.5GB/s, a time such as 700ns, or a number such as 0.98 or 98%';
 const text = (what: string) => z.string({ error: what }).min(1, what).max(1000, what);
-
-const parameter = z.strictObject(
-  {
-    value: z.union([z.string(), z.number()], { error: VALUE }).transform((given, context) => {
-      const read = parseQuantity(String(given));
-      if (read !== undefined) return { text: String(given), ...read };
-      context.addIssue({ code: 'custom', message: VALUE });
-      return z.NEVER;
-    }),
-    source: text('a text that says where the value is from'),
-    status: z.enum(['published', 'derived', 'assumed'], {
-      error: 'one of published, derived, assumed',
-    }),
-  },
-  { error: 'the fields value, source, status' },
-);
 
 const schema = z.strictObject(
   {
@@ -43,7 +26,7 @@ const schema = z.strictObject(
     /** For people. */
     accuracy: z.record(z.string(), z.unknown()).optional(),
     parameters: z
-      .record(z.string(), parameter, { error: 'parameters by name' })
+      .record(z.string(), parameterSchema, { error: 'parameters by name' })
       .refine((entries) => Object.keys(entries).length <= PARAMETERS_MAX, {
         error: `at most ${PARAMETERS_MAX} parameters`,
       }),

@@ -62,7 +62,8 @@ const kindName = matching(
 );
 const VALUE = 'a rate such as 37.5GB/s, a time such as 700ns, or a number such as 0.98 or 98%';
 
-const parameter = z.strictObject(
+/** Value with its quantity, source and status. */
+export const parameterSchema = z.strictObject(
   {
     value: z.union([z.string(), z.number()], { error: VALUE }).transform((given, context) => {
       const read = parseQuantity(String(given));
@@ -151,7 +152,7 @@ export const topologySchema = z.strictObject(
   {
     name: kindName,
     description: sentence('a text').optional(),
-    parameters: record(parameterName, parameter, [1, PARAMETERS_MAX], 'parameters'),
+    parameters: record(parameterName, parameterSchema, [1, PARAMETERS_MAX], 'parameters'),
     cards: record(kindName, cardKind, [1, NODES_MAX], 'kinds of cards'),
     boxKinds: record(kindName, boxKind, [1, NODES_MAX], 'kinds of boxes'),
     boxes: z

@@ -14,13 +14,13 @@ import { type Explanation, explain } from '../timing/explain/explain.ts';
 import type { Network } from '../timing/network.ts';
 import type { PredictionRequest } from '../timing/prediction.ts';
 import type { Sweeper, SweepRequest, SweepRow } from '../timing/sweep.ts';
-import { BUILT_IN_TOPOLOGIES, builtInTopology } from '../timing/topology/built-in.ts';
+import { cardsOfBoxes } from '../timing/topology/cards-of-boxes.ts';
 import type { TopologyFile } from '../timing/topology/file.ts';
 import { networkOf } from '../timing/topology/network.ts';
-import { readTopology } from '../timing/topology/read.ts';
 import { usageError } from './flags.ts';
 import type { InputFiles } from './predict-inputs.ts';
 import { PLACEMENT_WORDS } from './schedule-verdict.ts';
+import { readTopologyOf } from './topology-input.ts';
 import { counted } from './wording.ts';
 
 /** The rows of one network. */
@@ -175,34 +175,10 @@ function networkFor(
   overrides: Readonly<Record<string, number>> = {},
 ): Network {
   const { path, changes } = settings;
-  const cards = cardsOf(settings, topology, boxes);
+  const { cards: perBox } = settings;
+  const isOfEach = perBox !== undefined && boxes !== undefined;
+  const cards = isOfEach ? cardsOfBoxes(topology, boxes, perBox) : perBox;
   return networkOf(topology, { path, changes, overrides, boxes, cards });
-}
-
-/** Where the number of boxes is given, the first cards of each box; else the first of all. */
-function cardsOf(
-  { cards }: ExperimentCase,
-  topology: TopologyFile,
-  boxes: number | undefined,
-): number | readonly number[] | undefined {
-  if (cards === undefined || boxes === undefined) return cards;
-  const kinds = topology.boxes.flatMap(({ kind, count }) => Array<string>(count).fill(kind));
-  const sizes = Array.from({ length: boxes }, (_, box) => {
-    const kind = topology.boxKinds[kinds[box] ?? kinds.at(-1) ?? ''];
-    return (kind?.cards ?? []).reduce((sum, { count }) => sum + count, 0);
-  });
-  const tooSmall = sizes.findIndex((count) => count < cards);
-  if (tooSmall >= 0) {
-    throw usageError(
-      `Expected at most the ${sizes[tooSmall]} cards that a box of ${topology.name} has but found ${cards}`,
-    );
-  }
-  let first = 0;
-  return sizes.flatMap((count) => {
-    const own = Array.from({ length: cards }, (_, card) => first + card);
-    first += count;
-    return own;
-  });
 }
 
 /** With the numbers of the parameter file, if there is one. */
@@ -214,14 +190,6 @@ async function topologyOf(
   if (parameters === undefined) return topology;
   const text = await inputs.text(parameters, 'a parameter file');
   return withParameters(topology, readParameterFile(text, parameters, topology));
-}
-
-async function readTopologyOf(name: string, inputs: InputFiles): Promise<TopologyFile> {
-  if (BUILT_IN_TOPOLOGIES.some((known) => known === name)) return builtInTopology(name);
-  return readTopology(
-    await inputs.text(name, `a topology, ${BUILT_IN_TOPOLOGIES.join(', ')} or a file`),
-    name,
-  );
 }
 
 async function workOf(

@@ -39,7 +39,7 @@ export function stepHeader(
     `# Training step predicted: ${model.name} (${modelFile}), ${counted(model.layers.length, 'layer')}, ${counted(parameters, 'parameter')} of ${model.elementType}`,
     '# Time: VIRTUAL time of a model, not a measurement; the computing times are those of the file, the same on every rank',
     `# Topology: ${topology}; ${overlap ? 'buckets are all-reduced beside the backward pass' : 'all-reduces begin after the backward pass'}, one after the other`,
-    `# Algorithm: ${algorithm ?? "what hlsim's tuner chooses for each bucket"}`,
+    `# Algorithm: ${algorithm ?? "HCCL's own where cards share boxes, else what hlsim's tuner chooses for each bucket"}`,
     `# Assumed parameters: ${list === '' ? 'none' : list}`,
     '# efficiency: computing by the whole step; * marks the fastest size of buckets',
     '#',

@@ -10,13 +10,13 @@ import { textFile } from '../calibrate-files.ts';
 import { drawCalibration } from '../calibrate-plot.ts';
 import { readPoints } from '../calibrate-points.ts';
 import { calibrationJson, calibrationText } from '../calibrate-report.ts';
-import { readTopologyOf } from '../calibrate-topology.ts';
 import { jsonFileFlag } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { addFlags, type FlagValues, optional, readFlags, required, withDefault } from '../flags.ts';
 import { openJsonFile } from '../json-file.ts';
 import { InputFiles } from '../predict-inputs.ts';
 import { integer, oneOf, type Reader, text } from '../readers.ts';
+import { readTopologyOf } from '../topology-input.ts';
 import { counted } from '../wording.ts';
 
 const FITTED_MAX = 12;

@@ -1,16 +1,15 @@
 /** `hlsim step`: how long a step of data-parallel training takes on boxes that nobody has to have. */
 import { Command } from 'commander';
-import { cardsOfBoxes } from '../../timing/calibration/cards-of-boxes.ts';
 import { readParameterFile } from '../../timing/calibration/parameter-file.ts';
 import { LIMITS } from '../../timing/experiment/experiment.ts';
 import { Prover } from '../../timing/experiment/proof.ts';
 import type { Network } from '../../timing/network.ts';
+import { cardsOfBoxes } from '../../timing/topology/cards-of-boxes.ts';
 import type { TopologyFile } from '../../timing/topology/file.ts';
 import { type NetworkOptions, networkOf } from '../../timing/topology/network.ts';
 import { readTrainingModel } from '../../timing/training-step/model-file.ts';
 import { type StepRow, stepSweep } from '../../timing/training-step/step-sweep.ts';
 import { textFile } from '../calibrate-files.ts';
-import { readTopologyOf } from '../calibrate-topology.ts';
 import { jsonFileFlag } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { addFlags, type FlagValues, optional, readFlags, required, withDefault } from '../flags.ts';
@@ -20,6 +19,7 @@ import { counts } from '../predict-readers.ts';
 import { integer, oneOf, type Reader, size, text } from '../readers.ts';
 import { drawSteps } from '../step-plot.ts';
 import { stepHeader, stepJson, stepLine } from '../step-report.ts';
+import { readTopologyOf } from '../topology-input.ts';
 
 const SIZES_MAX = 32;
 
@@ -72,7 +72,8 @@ const stepFlags = {
   algorithm: optional({
     name: 'algorithm',
     value: '<name>',
-    description: 'of the all-reduces; what the tuner chooses for each bucket unless given',
+    description:
+      "of the all-reduces; HCCL's own where cards share boxes, else what the tuner chooses, unless given",
     reader: text('the name of an algorithm'),
   }),
   path: withDefault('direct', {

@@ -12,11 +12,11 @@ import type { Prover } from '../experiment/proof.ts';
 import type { Network } from '../network.ts';
 import type { LinkModel, PredictionRequest } from '../prediction.ts';
 import { SLICE_BYTES_DEFAULT } from '../sweep.ts';
+import { cardsOfBoxes } from '../topology/cards-of-boxes.ts';
 import type { TopologyFile } from '../topology/file.ts';
 import { networkOf } from '../topology/network.ts';
 import type { ParameterOverrides } from '../topology/values.ts';
 import { backToBack } from './back-to-back.ts';
-import { cardsOfBoxes } from './cards-of-boxes.ts';
 import { type MeasuredPoint, nameOfPoint } from './point.ts';
 
 export interface PointModelInit {

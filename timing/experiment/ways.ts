@@ -6,7 +6,8 @@ import { countsOfProblem } from '../../collectives/problem-size.ts';
 import type { Program } from '../../collectives/program.ts';
 import type { Rank, Schedule } from '../../collectives/schedule.ts';
 import { type BuildRequest, buildSchedule } from '../../collectives/table.ts';
-import { choose, possibleAlgorithms } from '../../collectives/tuner.ts';
+import { possibleAlgorithms } from '../../collectives/tuner.ts';
+import { choiceOn } from '../choice.ts';
 import type { Network } from '../network.ts';
 
 /** One way of carrying a size out. */
@@ -52,9 +53,6 @@ export interface WaysRequest {
 /** Where every rank has a block, nccl-tests keeps it a multiple of this (src/common.cu). */
 const BLOCK_ALIGNMENT_BYTES = 16;
 
-/** HCCL's, as HCL does it. */
-const OWN_ALGORITHM = 'hccl';
-
 /** All ways of carrying `bytes` out that are asked for. */
 export function waysOf(request: WaysRequest, bytes: number, sliceDefault: number): readonly Way[] {
   const { work, collective, network, chunks, channels = 1 } = request;
@@ -70,26 +68,13 @@ export function waysOf(request: WaysRequest, bytes: number, sliceDefault: number
       return names.map((algorithm) => ({ ...plain, algorithm }));
     }
     case 'auto':
-      return [
-        hasOwnAlgorithm(request)
-          ? { ...plain, algorithm: OWN_ALGORITHM }
-          : chosenWay(request, bytes, sliceDefault),
-      ];
+      return [chosenWay(request, bytes, sliceDefault)];
   }
 }
 
-/** The tuner was measured on processes of one machine: of cards that share a box it knows nothing. */
-function hasOwnAlgorithm({ network, collective, chunks }: WaysRequest): boolean {
-  const { topology } = network;
-  if (topology.ranksPerBox === 1) return false;
-  return possibleAlgorithms(collective, topology, chunks).includes(OWN_ALGORITHM);
-}
-
-/** What the caller set for himself comes before what the tuner says. */
+/** What the caller set comes before what is chosen. */
 function chosenWay(request: WaysRequest, bytes: number, sliceDefault: number): Way {
-  const { collective, network } = request;
-  const { boxes } = network.topology;
-  const chosen = choose({ collective, bytes, nranks: network.nranks, boxes });
+  const chosen = choiceOn({ ...request, bytes });
   const chunks = request.chunks ?? chosen.chunks;
   return {
     algorithm: chosen.algorithm,

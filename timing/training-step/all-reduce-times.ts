@@ -1,8 +1,8 @@
 /** How long all-reduces of different lengths take on one network, each predicted once. */
 import type { CollectiveName } from '../../collectives/collective.ts';
 import { type BuildRequest, buildSchedule } from '../../collectives/table.ts';
-import { choose } from '../../collectives/tuner.ts';
 import { HlsimError } from '../../common/errors.ts';
+import { choiceOn } from '../choice.ts';
 import { predict } from '../engine/predict.ts';
 import type { Prover } from '../experiment/proof.ts';
 import type { Network } from '../network.ts';
@@ -40,7 +40,7 @@ export class AllReduceTimes {
     const { network, bytesPerElement, algorithm } = this.#options;
     const { nranks, topology } = network;
     const bytes = elements * bytesPerElement;
-    const chosen = choose({ collective: COLLECTIVE, bytes, nranks, boxes: topology.boxes });
+    const chosen = choiceOn({ network, collective: COLLECTIVE, bytes });
     const way = algorithm === undefined ? chosen : { algorithm, channels: 1 };
     const request: BuildRequest = { ...way, collective: COLLECTIVE, topology };
     this.#prover.prove(request);

@@ -1,11 +1,11 @@
 /** Which cards take part where a number of boxes and a number of cards in each are asked for. */
 import { HlsimError } from '../../common/errors.ts';
-import type { TopologyFile } from '../topology/file.ts';
+import type { TopologyFile } from './file.ts';
 
 /**
  * The first `perBox` cards of each of the first `boxes` boxes, for `networkOf`.
  *
- * @throws HlsimError `HLSIM_CONFIG` if a box has not so many
+ * @throws HlsimError `HLSIM_USAGE` if a box has not so many
  */
 export function cardsOfBoxes(
   topology: TopologyFile,
@@ -20,8 +20,8 @@ export function cardsOfBoxes(
     const size = (kind?.cards ?? []).reduce((sum, { count }) => sum + count, 0);
     if (perBox > size) {
       throw new HlsimError(
-        'HLSIM_CONFIG',
-        `Expected at most the ${size} cards of a box of ${topology.name} but found ${perBox}`,
+        'HLSIM_USAGE',
+        `Expected at most the ${size} cards that a box of ${topology.name} has but found ${perBox}`,
       );
     }
     for (let card = 0; card < perBox; card += 1) cards.push(first + card);

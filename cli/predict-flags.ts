@@ -11,9 +11,9 @@ import { multiplied, stepped } from '../timing/experiment/lists.ts';
 import { SLOTS_DEFAULT } from '../timing/sweep.ts';
 import { jsonFileFlag } from './common-flags.ts';
 import { type FlagValues, optional, toggle, usageError } from './flags.ts';
+import { partFlags } from './part-flags.ts';
 import {
   algorithmList,
-  counts,
   degradations,
   failures,
   fraction,
@@ -39,20 +39,7 @@ export const sweepFlags = {
     description: 'the boxes: hls1, dl1, hls2, hls3, flat, or a topology file (hlsim topo)',
     reader: text('the name of a topology or a file'),
   }),
-  boxes: optional({
-    name: 'boxes',
-    value: '<list>',
-    description:
-      'numbers of boxes, such as 1,2,4..256 (.. doubles); what the topology says unless given',
-    reader: counts(LIMITS.boxes),
-  }),
-  cards: optional({
-    name: 'cards',
-    value: '<n>',
-    description:
-      'cards that take part, the first ones: of each box with --boxes, else of all; all unless given',
-    reader: integer(1, LIMITS.cards),
-  }),
+  ...partFlags,
   minBytes: optional({
     name: 'minbytes',
     short: 'b',

@@ -165,7 +165,7 @@ export function rowLine(row: SweepRow, settings: ExperimentCase): string {
 
 /** `hccl x2 64 KiB *`: algorithm, channels if several, slice if not the usual one, model if several. */
 function wayText(row: SweepRow, { models, algorithms, sliceBytes }: ExperimentCase): string {
-  const { algorithm, channels, model, best } = row;
+  const { algorithm, channels, model, best, paddedBytes } = row;
   const isUsual = row.sliceBytes === (sliceBytes ?? SLICE_BYTES_DEFAULT);
   const isCompared = algorithms === 'all' || (Array.isArray(algorithms) && algorithms.length > 1);
   return [
@@ -173,6 +173,7 @@ function wayText(row: SweepRow, { models, algorithms, sliceBytes }: ExperimentCa
     ...(channels === 1 ? [] : [`x${channels}`]),
     ...(isUsual ? [] : [formatBytes(row.sliceBytes)]),
     ...(models.length > 1 ? [`(${wordOfModel(model)})`] : []),
+    ...(paddedBytes === undefined ? [] : ['~']),
     ...(isCompared && best ? ['*'] : []),
   ].join(' ');
 }
@@ -199,6 +200,7 @@ export function caseFooter({ sections, settings }: CaseResult): string {
     '#',
     ...proofLines(rows, settings),
     ...bounds,
+    ...paddedLines(rows),
     ...leftOutLines(rows),
     `# Avg bus bandwidth: ${averageBusBandwidth(rows, settings)}`,
   ].join('\n');
@@ -224,6 +226,21 @@ function proofLines(rows: readonly SweepRow[], { schedule }: ExperimentCase): st
     names.set(list, [...(names.get(list) ?? []), name]);
   }
   return [...names].map(([list, some]) => `# Proved: ${some.join(', ')} on ${list} ranks`);
+}
+
+/** What `~` means, with what was added the most. */
+function paddedLines(rows: readonly SweepRow[]): string[] {
+  const most = rows
+    .flatMap(({ bytes, paddedBytes }) =>
+      paddedBytes === undefined ? [] : [{ bytes, paddedBytes }],
+    )
+    .sort((a, b) => b.paddedBytes / b.bytes - a.paddedBytes / a.bytes)[0];
+  if (most === undefined) return [];
+  const { bytes, paddedBytes } = most;
+  return [
+    '# ~ All chunks are taken as large as the largest: too many ranks would be unlike to simulate each; the most that was',
+    `#   added is ${formatBytes(bytes)} taken as ${formatBytes(paddedBytes)}; --exact takes chunks as they are`,
+  ];
 }
 
 /** Why some rows have no time. */

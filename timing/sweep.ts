@@ -9,6 +9,7 @@ import { assert } from '../common/assert.ts';
 import { formatBytes } from '../common/bytes.ts';
 import type { HlsimError } from '../common/errors.ts';
 import { predict } from './engine/predict.ts';
+import { padded } from './experiment/padding.ts';
 import { type Percentiles, percentilesOf } from './experiment/percentiles.ts';
 import { type Proof, Prover } from './experiment/proof.ts';
 import {
@@ -55,6 +56,8 @@ export interface SweepRow {
   readonly channels: number;
   readonly chunks?: number;
   readonly sliceBytes: number;
+  /** What the prediction is of, where all chunks were made as large as the largest: see `padded`. */
+  readonly paddedBytes?: number;
   /** Absent for what was not tried. */
   readonly proof?: Proof;
   /** What no algorithm can beat on this network. */
@@ -121,17 +124,18 @@ export class Sweeper {
     }
   }
 
-  /** `requestOfRow`, with the schedule that was predicted. */
+  /** What `row` was predicted from, to ask again: for the reasons, or for a trace. */
   requestOf(request: SweepRequest, row: RowKey): PredictionRequest {
-    return requestOfRow(request, row, this.#schedules);
+    return padded(this.#askedBy(request, row), this.#sizes);
   }
 
   #row(request: SweepRequest, bytes: number, model: LinkModel, way: Way): SweepRow {
     const { network, progress, work } = request;
-    const asked = this.requestOf(request, { ...way, bytes, model });
+    const exactly = this.#askedBy(request, { ...way, bytes, model });
+    const asked = padded(exactly, this.#sizes);
     const shape = shapeOf(asked.work);
-    const actual = problemElements(shape, asked.counts) * request.bytesPerElement;
-    const bound = boundOf(request, asked);
+    const actual = problemElements(shape, exactly.counts) * request.bytesPerElement;
+    const bound = boundOf(request, exactly);
     const facts = {
       boxes: network.topology.boxes,
       nranks: network.nranks,
@@ -139,6 +143,9 @@ export class Sweeper {
       count: actual / request.bytesPerElement / partsOf(shape),
       model,
       ...way,
+      ...(asked === exactly
+        ? {}
+        : { paddedBytes: problemElements(shape, asked.counts) * request.bytesPerElement }),
       bound,
       best: false,
     };
@@ -170,30 +177,25 @@ export class Sweeper {
     return this.#prover.prove(buildRequestOf(request, way));
   }
 
+  #askedBy(request: SweepRequest, row: RowKey): PredictionRequest {
+    const work = this.#schedules.workOf(request, row);
+    return {
+      work,
+      counts: countsOf(request, shapeOf(work), row.bytes),
+      bytesPerElement: request.bytesPerElement,
+      network: request.network,
+      model: row.model,
+      execution: { sliceBytes: row.sliceBytes, slotsPerConnection: request.slotsPerConnection },
+      ranks: request.ranks,
+    };
+  }
+
   #tooLarge(request: SweepRequest, way: Way, bytes: number): HlsimError | undefined {
     const [model = 'flow'] = request.models;
     const asked = this.requestOf(request, { ...way, bytes, model });
     const what = `${way.algorithm} ${request.collective} of ${formatBytes(bytes)} on ${request.network.nranks} ranks`;
     return tooLargeError(this.#sizes.of(asked), what);
   }
-}
-
-/** What `row` was predicted from, to ask again: for the reasons, or for a trace. */
-export function requestOfRow(
-  request: SweepRequest,
-  row: RowKey,
-  schedules = new ScheduleCache(),
-): PredictionRequest {
-  const work = schedules.workOf(request, row);
-  return {
-    work,
-    counts: countsOf(request, shapeOf(work), row.bytes),
-    bytesPerElement: request.bytesPerElement,
-    network: request.network,
-    model: row.model,
-    execution: { sliceBytes: row.sliceBytes, slotsPerConnection: request.slotsPerConnection },
-    ranks: request.ranks,
-  };
 }
 
 /**

@@ -14,9 +14,9 @@ import { jsonFileFlag } from '../common-flags.ts';
 import type { CommandContext } from '../context.ts';
 import { addFlags, type FlagValues, optional, readFlags, required, withDefault } from '../flags.ts';
 import { openJsonFile } from '../json-file.ts';
+import { partFlags } from '../part-flags.ts';
 import { InputFiles } from '../predict-inputs.ts';
-import { counts } from '../predict-readers.ts';
-import { integer, oneOf, type Reader, size, text } from '../readers.ts';
+import { oneOf, type Reader, size, text } from '../readers.ts';
 import { drawSteps } from '../step-plot.ts';
 import { stepHeader, stepJson, stepLine } from '../step-report.ts';
 import { readTopologyOf } from '../topology-input.ts';
@@ -40,19 +40,7 @@ const stepFlags = {
     description: 'the boxes: a built-in topology, or a file (hlsim topo)',
     reader: text('the name of a topology or a file'),
   }),
-  boxes: optional({
-    name: 'boxes',
-    value: '<list>',
-    description:
-      'numbers of boxes, such as 1,2,4..256 (.. doubles); what the topology says unless given',
-    reader: counts(LIMITS.boxes),
-  }),
-  cards: optional({
-    name: 'cards',
-    value: '<n>',
-    description: 'cards of each box that take part; all unless given',
-    reader: integer(1, LIMITS.cards),
-  }),
+  ...partFlags,
   bucketBytes: optional({
     name: 'bucket-bytes',
     value: '<sizes>',

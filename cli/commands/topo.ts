@@ -10,10 +10,11 @@ import { summaryOf } from '../../timing/topology/summary.ts';
 import type { CommandContext } from '../context.ts';
 import { addFlags, type FlagValues, optional, readFlags, withDefault } from '../flags.ts';
 import { expectWritable, openJsonFile } from '../json-file.ts';
+import { InputFiles } from '../predict-inputs.ts';
 import { integer, oneOf, text } from '../readers.ts';
 import { renderTable } from '../table.ts';
-import { topologyNamed } from '../topo-file.ts';
 import { topologyJson, topologyLines, verdictLine } from '../topo-lines.ts';
+import { readTopologyOf } from '../topology-input.ts';
 
 const FILE_HELP = `a file, or one of ${BUILT_IN_TOPOLOGIES.join(', ')}`;
 
@@ -106,7 +107,7 @@ async function show(
   const { boxes, cards, path, svg } = flags;
   const picture = svg === undefined ? undefined : expectWritable('svg', svg);
   const json = flags.json === undefined ? undefined : openJsonFile(flags.json);
-  const file = await topologyNamed(wanted);
+  const file = await readTopologyOf(wanted, new InputFiles('.'));
   const summary = summaryOf(file, { boxes, cards });
   const network = networkOf(file, { boxes, cards, path });
   terminal.result(topologyLines(summary, network).join('\n'));
@@ -143,7 +144,7 @@ Examples:
   hlsim topo check my-cluster.yaml`,
     );
   return command.action(async (wanted: string) => {
-    const file = await topologyNamed(wanted);
+    const file = await readTopologyOf(wanted, new InputFiles('.'));
     context.terminal.result(verdictLine(summaryOf(file), networkOf(file)));
   });
 }

@@ -4,8 +4,11 @@ import { type BuildRequest, buildSchedule } from '../../collectives/table.ts';
 import { HlsimError } from '../../common/errors.ts';
 import { choiceOn } from '../choice.ts';
 import { predict } from '../engine/predict.ts';
+import { padded } from '../experiment/padding.ts';
 import type { Prover } from '../experiment/proof.ts';
+import { WorkSizes } from '../experiment/work-size.ts';
 import type { Network } from '../network.ts';
+import type { PredictionRequest } from '../prediction.ts';
 import { SLICE_BYTES_DEFAULT, SLOTS_DEFAULT } from '../sweep.ts';
 
 const COLLECTIVE: CollectiveName = 'allReduce';
@@ -13,13 +16,14 @@ const COLLECTIVE: CollectiveName = 'allReduce';
 export interface AllReduceOptions {
   readonly network: Network;
   readonly bytesPerElement: number;
-  /** Absent: what the tuner chooses for each length. */
+  /** Absent: what `choiceOn` chooses for each length. */
   readonly algorithm?: string | undefined;
 }
 
 export class AllReduceTimes {
   readonly #options: AllReduceOptions;
   readonly #prover: Prover;
+  readonly #sizes = new WorkSizes();
   readonly #known = new Map<number, number>();
 
   constructor(options: AllReduceOptions, prover: Prover) {
@@ -45,7 +49,7 @@ export class AllReduceTimes {
     const request: BuildRequest = { ...way, collective: COLLECTIVE, topology };
     this.#prover.prove(request);
     const sliceBytes = ('sliceBytes' in way ? way.sliceBytes : undefined) ?? SLICE_BYTES_DEFAULT;
-    const outcome = predict({
+    const asked: PredictionRequest = {
       work: buildSchedule(request),
       counts: elements,
       bytesPerElement,
@@ -53,7 +57,8 @@ export class AllReduceTimes {
       model: 'flow',
       execution: { sliceBytes, slotsPerConnection: SLOTS_DEFAULT },
       ranks: 'alike',
-    });
+    };
+    const outcome = predict(padded(asked, this.#sizes));
     if (outcome.kind === 'predicted') return outcome.seconds;
     throw new HlsimError(
       'HLSIM_SCHEDULE_REFUTED',

@@ -6,17 +6,16 @@ import { defined } from '../common/assert.ts';
 import { type Cause, latest, START, type WaitedFor } from './critical-path.ts';
 import type { StepAddress } from './interpret.ts';
 import { memoryMap } from './memory.ts';
-import { type Channel, type Program, readsOf, receives, type Step, sends } from './program.ts';
-import type { Place, Rank } from './schedule.ts';
+import { type Channel, type Program, readsOf, type Step } from './program.ts';
+import type { Place } from './schedule.ts';
 
 /** Work of a step: what it waits for has happened when `unmet` is 0, the last of it at `ready`. */
 export interface StepTask extends Task {
   readonly at: StepAddress;
   readonly program: Program;
   readonly step: Step;
-  /** Names of the messages that it takes and sends: connection, and number on it. */
-  readonly takes: string;
-  readonly sends: string;
+  /** Where its channel's messages go. */
+  readonly lane: number;
 }
 
 export interface Task {
@@ -59,20 +58,15 @@ function link(earlier: Task, later: Task, why: WaitedFor): void {
 
 function stepTasks(program: Program, { id, lane, steps }: Channel): StepTask[] {
   const { rank } = program;
-  const numbers = new Map<string, number>();
-  const nextOn = (src: Rank | undefined, dst: Rank | undefined): string => {
-    const connection = `${src} ${dst} ${lane}`;
-    const number = numbers.get(connection) ?? 0;
-    numbers.set(connection, number + 1);
-    return `${connection} ${number}`;
-  };
+  // Written out in full: there are as many as steps, and copies by `...` would take most of the time.
   return steps.map((step, index) => ({
-    ...newTask(),
+    unmet: 0,
+    ready: START,
+    before: [],
     at: { rank, channel: id, step: index },
     program,
     step,
-    takes: receives(step.kind) ? nextOn(step.recvFrom, rank) : '',
-    sends: sends(step.kind) ? nextOn(rank, step.sendTo) : '',
+    lane,
   }));
 }
 
@@ -147,41 +141,61 @@ function endsOf(tasks: readonly StepTask[], steps: readonly number[]): Map<numbe
 /** Who wrote each location of a rank's memory last, and who has read it since. */
 class Places {
   readonly #locate: (place: Place) => number;
-  readonly #writers = new Map<number, Task>();
-  readonly #readers = new Map<number, Task[]>();
+  /** By location. */
+  readonly #writers: (Task | undefined)[];
+  readonly #readers: (Task[] | undefined)[];
 
   constructor(program: Program) {
-    this.#locate = memoryMap(program, program.rank, false).locate;
+    const { locate, size } = memoryMap(program, program.rank, false);
+    this.#locate = locate;
+    this.#writers = new Array(size).fill(undefined);
+    this.#readers = new Array(size).fill(undefined);
   }
 
   /** The earlier tasks that touch a place that `task` touches, one of them writing. */
-  touch(task: StepTask): Set<Task> {
+  touch(task: StepTask): readonly Task[] {
     const { step } = task;
-    const earlier = new Set<Task>();
-    const add = (some: Iterable<Task | undefined>): void => {
-      for (const one of some) if (one !== undefined) earlier.add(one);
-    };
-    const reads = readsOf(step).flatMap((place) => this.#locations(place, step.count));
-    const writes = step.dst === undefined ? [] : this.#locations(step.dst, step.count);
-    for (const location of reads) add([this.#writers.get(location)]);
-    for (const location of writes) {
-      add([this.#writers.get(location), ...(this.#readers.get(location) ?? [])]);
+    const earlier: Task[] = [];
+    const reads = readsOf(step);
+    for (const place of reads) this.#addWriters(place, step.count, earlier);
+    if (step.dst !== undefined) {
+      this.#addWriters(step.dst, step.count, earlier);
+      this.#addReaders(step.dst, step.count, earlier);
     }
-    for (const location of reads) {
-      const readers = this.#readers.get(location) ?? [];
-      this.#readers.set(location, readers);
-      readers.push(task);
-    }
-    for (const location of writes) {
-      this.#writers.set(location, task);
-      this.#readers.delete(location);
-    }
-    earlier.delete(task);
-    return earlier;
+    for (const place of reads) this.#read(task, place, step.count);
+    if (step.dst !== undefined) this.#write(task, step.dst, step.count);
+    return earlier.length < 2 ? earlier : [...new Set(earlier)];
   }
 
-  #locations(place: Place, count: number): number[] {
+  #addWriters(place: Place, count: number, earlier: Task[]): void {
     const first = this.#locate(place);
-    return Array.from({ length: count }, (_, offset) => first + offset);
+    for (let location = first; location < first + count; location++) {
+      const writer = this.#writers[location];
+      if (writer !== undefined && writer !== earlier.at(-1)) earlier.push(writer);
+    }
+  }
+
+  #addReaders(place: Place, count: number, earlier: Task[]): void {
+    const first = this.#locate(place);
+    for (let location = first; location < first + count; location++) {
+      for (const reader of this.#readers[location] ?? []) earlier.push(reader);
+    }
+  }
+
+  #read(task: StepTask, place: Place, count: number): void {
+    const first = this.#locate(place);
+    for (let location = first; location < first + count; location++) {
+      const readers = this.#readers[location];
+      if (readers === undefined) this.#readers[location] = [task];
+      else readers.push(task);
+    }
+  }
+
+  #write(task: StepTask, place: Place, count: number): void {
+    const first = this.#locate(place);
+    for (let location = first; location < first + count; location++) {
+      this.#writers[location] = task;
+      this.#readers[location] = undefined;
+    }
   }
 }

@@ -16,6 +16,7 @@ import {
   START,
   secondsOf,
 } from './critical-path.ts';
+import { MessageNames } from './message-names.ts';
 import { FullPorts, SinglePorts, type WireOptions, type Wires } from './ports.ts';
 import { type Program, receives, reduces, type Step, sends } from './program.ts';
 import { happen, isStepTask, type StepTask, type Task, tasksOf } from './tasks.ts';
@@ -39,6 +40,7 @@ export function timedRun(programs: readonly Program[], options: TimedRunOptions)
 class TimedRun {
   readonly #options: TimedRunOptions;
   readonly #tasks: readonly StepTask[];
+  readonly #names: MessageNames;
   /** By rank: when its reducing unit is free again. */
   readonly #reductions: Cause[];
   readonly #queue = new TimeQueue<() => void>();
@@ -50,6 +52,7 @@ class TimedRun {
     const { model, ports } = options;
     this.#options = options;
     this.#tasks = tasksOf(programs, ports === 'single' ? 'inTurn' : 'overlapping');
+    this.#names = new MessageNames(this.#tasks);
     this.#reductions = programs.map(() => START);
     const wires: WireOptions = { nranks: programs.length, model, queue: this.#queue };
     this.#wires = ports === 'single' ? new SinglePorts(wires) : new FullPorts(wires);
@@ -71,12 +74,12 @@ class TimedRun {
         happen(task, ready, (next) => this.#getReady(next));
         return;
       }
-      const { step, takes } = task;
+      const { step } = task;
       if (!receives(step.kind)) {
         this.#begin(task, ready);
         return;
       }
-      this.#wires.take({ name: takes, ready }, (arrival) => {
+      this.#wires.take({ name: this.#names.takenBy(task), ready }, (arrival) => {
         const begin = latest(ready, arrival);
         this.#queue.add(secondsOf(begin), () => this.#begin(task, begin));
       });
@@ -95,7 +98,7 @@ class TimedRun {
     this.#last = latest(now, this.#last);
     if (sends(step.kind)) {
       const dst = defined(step.sendTo, 'sendTo');
-      const message = { at, dst, bytes, name: task.sends };
+      const message = { at, dst, bytes, name: this.#names.sentBy(task) };
       this.#queue.add(done.seconds, () => this.#wires.send(message, now));
     }
     happen(task, now, (next) => this.#getReady(next));

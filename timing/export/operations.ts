@@ -8,6 +8,7 @@
  */
 import { type ChunkTable, chunkTable, type ElementCounts } from '../../collectives/chunks.ts';
 import { lowerAll } from '../../collectives/lower.ts';
+import { MessageNames } from '../../collectives/message-names.ts';
 import { type Program, placeOf, receives, reduces, sends } from '../../collectives/program.ts';
 import type { Rank, Schedule } from '../../collectives/schedule.ts';
 import { isStepTask, type StepTask, type Task, tasksOf } from '../../collectives/tasks.ts';
@@ -89,18 +90,21 @@ class RankWriter {
   readonly #operations: RankOperation[] = [];
   /** What must be done before a task, so far. */
   readonly #needs = new Map<Task, number[]>();
+  readonly #tasks: readonly StepTask[];
+  readonly #names: MessageNames;
 
   constructor(program: Program, table: ChunkTable, lanes: number, request: ExportRequest) {
     this.#program = program;
     this.#table = table;
     this.#lanes = lanes;
     this.#request = request;
+    this.#tasks = tasksOf([program], request.order ?? 'overlapping');
+    this.#names = new MessageNames(this.#tasks);
   }
 
   /** Walks the graph from what waits for nothing on. */
   operations(): readonly RankOperation[] {
-    const tasks = tasksOf([this.#program], this.#request.order ?? 'overlapping');
-    const due: Task[] = tasks.filter(({ unmet }) => unmet === 0).reverse();
+    const due: Task[] = this.#tasks.filter(({ unmet }) => unmet === 0).reverse();
     for (let task = due.pop(); task !== undefined; task = due.pop()) {
       const last = isStepTask(task) ? this.#addStep(task) : this.#addGate(task);
       for (const { task: next } of task.before) {
@@ -144,18 +148,31 @@ class RankWriter {
   }
 
   /** What a step does, one after the other. */
-  #parts({ step, takes, sends: name }: StepTask): Part[] {
+  #parts(task: StepTask): Part[] {
+    const { step } = task;
     const { bytesPerElement } = this.#request;
     const { length } = this.#table.range(this.#program.rank, placeOf(step), step.count);
     const bytes = length * bytesPerElement;
     const parts: Part[] = [];
     if (receives(step.kind)) {
-      parts.push({ kind: 'recv', bytes, peer: step.recvFrom, tag: this.#tag(takes), seconds: 0 });
+      parts.push({
+        kind: 'recv',
+        bytes,
+        peer: step.recvFrom,
+        tag: this.#tag(this.#names.takenBy(task)),
+        seconds: 0,
+      });
     }
     if (reduces(step.kind)) parts.push(this.#computation('reduce', bytes));
     if (step.kind === 'copy') parts.push(this.#computation('copy', bytes));
     if (sends(step.kind)) {
-      parts.push({ kind: 'send', bytes, peer: step.sendTo, tag: this.#tag(name), seconds: 0 });
+      parts.push({
+        kind: 'send',
+        bytes,
+        peer: step.sendTo,
+        tag: this.#tag(this.#names.sentBy(task)),
+        seconds: 0,
+      });
     }
     return parts;
   }

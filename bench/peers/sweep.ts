@@ -20,23 +20,34 @@ export interface PeerMeasurement {
   readonly iterations: number;
 }
 
-/** Timed calls at 2 ranks, up to each size: a round takes seconds, and the mean is over many. */
-const ITERATIONS: readonly (readonly [bytes: number, iterations: number])[] = [
-  [32 * KiB, 2000],
-  [256 * KiB, 120],
-  [1 * MiB, 60],
-  [4 * MiB, 24],
-  [16 * MiB, 12],
-  [Number.POSITIVE_INFINITY, 5],
+interface Calls {
+  readonly upTo: number;
+  readonly iterations: number;
+  readonly warmup: number;
+}
+
+/**
+ * Calls at 2 ranks, up to each size: a round takes seconds, and the mean is over many. A compiler that works
+ * while the program runs is done with a path after some thousand passes, so small calls come first in thousands,
+ * and larger ones, which take a path of slices, in as many as a second or so allows.
+ */
+const CALLS: readonly Calls[] = [
+  { upTo: 32 * KiB, iterations: 2000, warmup: 6000 },
+  { upTo: 256 * KiB, iterations: 120, warmup: 600 },
+  { upTo: 1 * MiB, iterations: 60, warmup: 400 },
+  { upTo: 4 * MiB, iterations: 24, warmup: 80 },
+  { upTo: 16 * MiB, iterations: 12, warmup: 40 },
+  { upTo: Number.POSITIVE_INFINITY, iterations: 5, warmup: 12 },
 ];
-const ITERATIONS_MIN = 3;
+const CALLS_MIN = 3;
 const QUICK_SHARE = 0.25;
 
 /** Fewer of long calls, and of calls between many ranks, which share the cores. */
-function iterationsOf(bytes: number, ranks: number, quick: boolean): number {
-  const base = ITERATIONS.find(([upTo]) => bytes <= upTo)?.[1] ?? ITERATIONS_MIN;
+function callsOf(bytes: number, ranks: number, quick: boolean) {
+  const base = CALLS.find(({ upTo }) => bytes <= upTo);
   const share = (2 / Math.max(2, ranks)) ** 2 * (quick ? QUICK_SHARE : 1);
-  return Math.max(ITERATIONS_MIN, Math.round(base * share));
+  const some = (count = 0): number => Math.max(CALLS_MIN, Math.round(count * share));
+  return { iterations: some(base?.iterations), warmup: some(base?.warmup) };
 }
 
 export interface SweepRequest {
@@ -53,9 +64,13 @@ export function sweepOf(request: SweepRequest, ranks: number): readonly PeerMeas
     const unit = collective === 'all_gather' ? ranks * FLOAT_BYTES : FLOAT_BYTES;
     const rounded = new Set(sizes.map((bytes) => roundUp(bytes, unit)));
     return [...rounded].map((bytes) => {
-      const iterations = iterationsOf(bytes, ranks, quick);
-      const warmup = iterations;
-      return { collective, ranks, bytes, count: bytes / FLOAT_BYTES, warmup, iterations };
+      return {
+        collective,
+        ranks,
+        bytes,
+        count: bytes / FLOAT_BYTES,
+        ...callsOf(bytes, ranks, quick),
+      };
     });
   });
 }

@@ -4,8 +4,11 @@
  * an iteration, of the slowest process. What each limit is: README.md beside this folder.
  */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -104,6 +107,18 @@ static void iteration(const struct measurement *m, float **arrays, float **copie
   }
 }
 
+/* Waits for all processes; the time of the one that took longest. */
+static double slowest(const pid_t *children, int ranks) {
+  double most = 0;
+  for (int rank = 0; rank < ranks; rank++) {
+    int status;
+    waitpid(children[rank], &status, 0);
+    if (status != 0) exit(4);
+    if (shared->seconds[rank] > most) most = shared->seconds[rank];
+  }
+  return most;
+}
+
 /* One process per rank, all at once, their arrays in memory that all have mapped. */
 static double memory_seconds(const struct measurement *m) {
   float *arrays[RANKS_MAX], *copies[RANKS_MAX];
@@ -125,12 +140,8 @@ static double memory_seconds(const struct measurement *m) {
     shared->seconds[rank] = (now() - start) / m->iterations;
     _exit(0);
   }
-  double most = 0;
+  double most = slowest(children, m->ranks);
   for (int rank = 0; rank < m->ranks; rank++) {
-    int status;
-    waitpid(children[rank], &status, 0);
-    if (status != 0) exit(4);
-    if (shared->seconds[rank] > most) most = shared->seconds[rank];
     munmap(arrays[rank], m->bytes);
     munmap(copies[rank], m->bytes);
   }
@@ -192,6 +203,52 @@ static double socket_seconds(const struct measurement *m, int is_tcp) {
   return seconds;
 }
 
+/* Writes `bytes` to one socket and reads as many from another, both as they can, in pieces that stay in a cache. */
+static void exchange(int to, int from, const char *out, char *in, size_t bytes) {
+  enum { PIECE = 256 * 1024 };
+  size_t written = 0, got = 0;
+  while (written < bytes || got < bytes) {
+    size_t piece = bytes - written < PIECE ? bytes - written : PIECE;
+    ssize_t moved = piece > 0 ? write(to, out + written, piece) : 0;
+    if (moved < 0 && errno != EAGAIN) fail("write");
+    if (moved > 0) written += moved;
+    piece = bytes - got < PIECE ? bytes - got : PIECE;
+    ssize_t arrived = piece > 0 ? read(from, in + got, piece) : 0;
+    if (arrived < 0 && errno != EAGAIN) fail("read");
+    if (arrived > 0) got += arrived;
+    if (moved > 0 || arrived > 0) continue;
+    struct pollfd ready[2] = {{written < bytes ? to : -1, POLLOUT, 0}, {got < bytes ? from : -1, POLLIN, 0}};
+    if (poll(ready, 2, -1) < 0) fail("poll");
+  }
+}
+
+/* A ring of processes: each sends `bytes` to the next one and gets as many from the one before, all at once. */
+static double ring_seconds(const struct measurement *m) {
+  int pairs[RANKS_MAX][2];
+  for (int rank = 0; rank < m->ranks; rank++) {
+    tcp_pair(pairs[rank]);
+    for (int end = 0; end < 2; end++) fcntl(pairs[rank][end], F_SETFL, O_NONBLOCK);
+  }
+  pid_t children[RANKS_MAX];
+  for (int rank = 0; rank < m->ranks; rank++) {
+    children[rank] = fork();
+    if (children[rank] < 0) fail("fork");
+    if (children[rank] > 0) continue;
+    char *out = pages(m->bytes), *in = pages(m->bytes);
+    int to = pairs[rank][0], from = pairs[(rank + m->ranks - 1) % m->ranks][1];
+    for (int i = 0; i < 3; i++) exchange(to, from, out, in, m->bytes);
+    barrier(m->ranks);
+    double start = now();
+    for (int i = 0; i < m->iterations; i++) exchange(to, from, out, in, m->bytes);
+    shared->seconds[rank] = (now() - start) / m->iterations;
+    _exit(0);
+  }
+  double most = slowest(children, m->ranks);
+  for (int rank = 0; rank < m->ranks; rank++)
+    for (int end = 0; end < 2; end++) close(pairs[rank][end]);
+  return most;
+}
+
 int main(int argc, char **argv) {
   shared = pages(PAGE);
   memset(shared, 0, PAGE);
@@ -205,6 +262,7 @@ int main(int argc, char **argv) {
     double seconds;
     if (strcmp(m.limit, "tcp") == 0) seconds = socket_seconds(&m, 1);
     else if (strcmp(m.limit, "unix") == 0) seconds = socket_seconds(&m, 0);
+    else if (strcmp(m.limit, "ring") == 0) seconds = ring_seconds(&m);
     else seconds = memory_seconds(&m);
     printf("{\"limit\":\"%s\",\"ranks\":%d,\"bytes\":%zu,\"timeUs\":%.3f}\n", m.limit, m.ranks, m.bytes,
            seconds * 1e6);

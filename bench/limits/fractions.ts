@@ -3,7 +3,7 @@ import { KiB, MiB } from '../../common/bytes.ts';
 import type { HlsimId } from '../peers/floors.ts';
 import { ratiosOf, type Spread, spreadOf } from '../peers/statistics.ts';
 import { PEER_COLLECTIVES, type PeerCollective } from '../peers/sweep.ts';
-import { type BoundRequest, limitKey, pullCopyBytes, REGION_BYTES } from './plan.ts';
+import { type BoundRequest, limitKey, pullCopyBytes, REGION_BYTES, ringBytes } from './plan.ts';
 
 /** Microseconds of one round, by key; a key that is not there was not measured. */
 export type RoundFigures = ReadonlyMap<string, number>;
@@ -79,14 +79,10 @@ interface What {
   readonly bytes: number;
 }
 
-/** All bytes that must cross sockets, one after the other at the rate of the C program's one stream. */
+/** What each rank must send and receive, by a ring of C programs that do nothing else. */
 function socketBound({ collective, ranks, bytes }: What): Bound {
-  const crossings = (collective === 'all_reduce' ? 2 : 1) * (ranks - 1);
-  return {
-    title: 'C over TCP, same bytes',
-    key: limitKey({ limit: 'tcp', ranks: 1, bytes: REGION_BYTES }),
-    scale: (crossings * bytes) / REGION_BYTES,
-  };
+  const key = limitKey({ limit: 'ring', ranks, bytes: ringBytes(collective, ranks, bytes) });
+  return { title: 'a ring of C programs over TCP, same bytes', key, scale: 1 };
 }
 
 /** The first is the one that something is promised of. */

@@ -1,5 +1,6 @@
 /** What `npm run bench:limits` measures of the machine itself, and how its programs are told. */
 import { MiB } from '../../common/bytes.ts';
+import type { PeerCollective } from '../peers/sweep.ts';
 
 /** One measurement of one limit. */
 export interface LimitMeasurement {
@@ -47,6 +48,8 @@ export function cPlan({ ranks, sizes }: BoundRequest): readonly LimitMeasurement
         ...[...copies].map((copied) => ({ limit: 'copy', bytes: copied })),
         { limit: 'gather', bytes },
         { limit: 'reduce', bytes },
+        { limit: 'ring', bytes: ringBytes('all_gather', each, bytes) },
+        { limit: 'ring', bytes: ringBytes('all_reduce', each, bytes) },
       ].map((one) => ({ ...one, ranks: each, iterations }));
     }),
   );
@@ -72,6 +75,12 @@ function regionMeasurement(limit: RegionLimit): LimitMeasurement {
  */
 export function pullCopyBytes(ranks: number, bytes: number): number {
   return Math.ceil(((3 - 1 / ranks) * bytes) / 2);
+}
+
+/** Bytes that each of `ranks` ranks sends, and receives, at least: a share of all others, once or twice. */
+export function ringBytes(collective: PeerCollective, ranks: number, bytes: number): number {
+  const times = collective === 'all_reduce' ? 2 : 1;
+  return Math.ceil((times * (ranks - 1) * bytes) / ranks);
 }
 
 export function limitArgument({ limit, ranks, bytes, iterations }: LimitMeasurement): string {

@@ -70,10 +70,10 @@ describe('fractions', () => {
   it('of ws is the time that C needs for the bytes that must cross sockets', () => {
     const requests = fractionRequests({ ranks: [4], sizes: [REGION_BYTES] });
     const ws = requests.filter(({ hlsim }) => hlsim === 'hlsim-ws');
-    expect(ws.map((one) => [one.collective, one.bound.scale])).toEqual([
-      ['rdma_write', 1],
-      ['all_reduce', 6],
-      ['all_gather', 3],
+    expect(ws.map((one) => [one.collective, one.bound.key])).toEqual([
+      ['rdma_write', `tcp 1 ${REGION_BYTES}`],
+      ['all_reduce', `ring 4 ${(6 * REGION_BYTES) / 4}`],
+      ['all_gather', `ring 4 ${(3 * REGION_BYTES) / 4}`],
     ]);
   });
 

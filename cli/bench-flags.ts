@@ -15,6 +15,7 @@ import { traceFlags } from './trace-flags.ts';
 const ALL = 'all';
 const CHANNELS_MAX = 32;
 const CHUNKS_MAX = 4096;
+const SLICE_BYTES_MAX = 2 ** 20;
 const LAUNCHES_MAX = 10_000;
 
 /** How a collective is carried out, instead of what the tuning table says. */
@@ -41,7 +42,7 @@ export const choiceFlags = {
     name: 'slice',
     value: '<size>',
     description: 'largest piece that is moved at once',
-    reader: size(64, { max: 512 * 1024, multipleOf: 64 }),
+    reader: size(64, { max: SLICE_BYTES_MAX, multipleOf: 64 }),
   }),
 } as const;
 

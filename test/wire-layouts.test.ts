@@ -28,8 +28,8 @@ import { hcclFloat32, hcclSum } from '../node/hccl/hccl.ts';
 import {
   KEPT_LANES,
   LANES_MAX,
-  SLICE_BYTES_MAX,
-  SLICE_BYTES_MIN,
+  SLOT_BYTES_MAX,
+  SLOT_BYTES_MIN,
   SLOT_POOL_BYTES_MAX,
   SLOTS_PER_LANE,
 } from '../node/hccl/lanes.ts';
@@ -330,7 +330,7 @@ describe('docs/wire-protocol.md, above the link', () => {
     `at most ${ALGORITHM_BYTES_MAX} bytes (\`ALGORITHM_BYTES_MAX\`)`,
     `${SLOTS_PER_LANE} slots (\`SLOTS_PER_LANE\`)`,
     `${SLOT_POOL_BYTES_MAX / MiB} MiB (\`SLOT_POOL_BYTES_MAX\`)`,
-    `at least ${SLICE_BYTES_MIN / KiB} KiB and at most ${SLICE_BYTES_MAX / KiB} KiB`,
+    `at least ${SLOT_BYTES_MIN / KiB} KiB and at most ${SLOT_BYTES_MAX / KiB} KiB`,
   ])('%s', (phrase) => {
     const flat = (words: string) => words.replace(/\s+/g, ' ');
     expect(flat(text)).toContain(flat(phrase));

@@ -12,6 +12,7 @@ import { invalidArgument } from './failure.ts';
 import { slotBytes } from './lanes.ts';
 import type { LoadedSchedule } from './loaded-schedule.ts';
 import { baseName, type CallSettings } from './settings.ts';
+import { longestSlice, type SlicedCall, usualSlice } from './slice-choice.ts';
 
 /** With everything that ranks must agree on. */
 export interface RunChoice extends Choice {
@@ -46,7 +47,8 @@ export function chooseFor(request: PlacedRequest, { settings, own }: ChoiceSourc
   const tuned = fitting(choose(request, settings.tuning), request);
   const choice = overridden(overridden(tuned, settings, collective), own, collective);
   expectFitting(choice, request);
-  return { ...choice, sliceBytes: sliceBytesOf(nranks, choice.sliceBytes) };
+  const sliceBytes = sliceBytesOf({ ...choice, collective, nranks, bytes: request.bytes });
+  return { ...choice, sliceBytes };
 }
 
 /** Whether the job or the program says how a collective is carried out, and not the built-in table alone. */
@@ -90,13 +92,16 @@ export function chooseLoaded(
 ): RunChoice {
   const { algorithm, channels, chunks } = loaded;
   const wanted = own?.sliceBytes ?? settings.sliceBytes ?? LOADED_SLICE_BYTES;
-  const sliceBytes = sliceBytesOf(nranks, wanted);
+  const sliceBytes = inGranules(Math.min(slotBytes(nranks), wanted));
   return { algorithm, channels, chunks, sliceBytes, loaded };
 }
 
-function sliceBytesOf(nranks: number, wanted: number | undefined): number {
-  const most = slotBytes(nranks);
-  const bytes = Math.min(most, wanted ?? most);
+function sliceBytesOf(call: SlicedCall & { readonly sliceBytes?: number }): number {
+  const wanted = call.sliceBytes ?? usualSlice(call);
+  return inGranules(Math.min(longestSlice(call), wanted));
+}
+
+function inGranules(bytes: number): number {
   return Math.max(SLICE_GRANULE_BYTES, bytes - (bytes % SLICE_GRANULE_BYTES));
 }
 

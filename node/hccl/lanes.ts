@@ -6,7 +6,7 @@
  *
  * The first `KEPT_LANES` between two ranks live as long as their communicator and have slots in its
  * pool. Further ones live for one operation; their slots lie in its scratch memory, and the receiver's
- * header tells where (`lane-layout.ts`).
+ * header tells where (`lane-layout.ts`). Slices that are longer than the pool's slots take further lanes alone.
  */
 
 import type { Rank } from '../../collectives/schedule.ts';
@@ -32,18 +32,29 @@ export const CHUNKS_MAX = 65_536;
 /** Slices of one operation on one rank: what its plan costs the host is bounded, however short they are. */
 export const SLICES_MAX = 2 ** 21;
 /** Device memory that one rank spends on the slots of one communicator, at most. */
-export const SLOT_POOL_BYTES_MAX = 16 * MiB;
-/** Longest slice; also the longest slot. */
-export const SLICE_BYTES_MAX = 512 * KiB;
+export const SLOT_POOL_BYTES_MAX = 8 * MiB;
+/** Longest slot of the pool. */
+export const SLOT_BYTES_MAX = 512 * KiB;
 /** Shortest slot, however many peers share the pool. */
-export const SLICE_BYTES_MIN = 4 * KiB;
+export const SLOT_BYTES_MIN = 4 * KiB;
+/** Longest slice. */
+export const SLICE_BYTES_MAX = 1 * MiB;
 
-/** Bytes of one slot, and so the longest slice, in a communicator of `nranks`: same on all ranks. */
+/** Bytes of one slot of the pool in a communicator of `nranks`: the same on all ranks. */
 export function slotBytes(nranks: number): number {
   const lanes = Math.max(1, nranks - 1) * KEPT_LANES;
-  const share = Math.max(1, SLOT_POOL_BYTES_MAX / (lanes * SLOTS_PER_LANE));
-  const rounded = 2 ** (31 - Math.clz32(share));
-  return Math.min(SLICE_BYTES_MAX, Math.max(SLICE_BYTES_MIN, rounded));
+  const share = powerOfTwoUpTo(SLOT_POOL_BYTES_MAX / (lanes * SLOTS_PER_LANE));
+  return Math.min(SLOT_BYTES_MAX, Math.max(SLOT_BYTES_MIN, share));
+}
+
+/** The largest power of two that is at most `bytes`; 1 for less. */
+export function powerOfTwoUpTo(bytes: number): number {
+  return 2 ** (31 - Math.clz32(Math.max(1, bytes)));
+}
+
+/** The first lane of an operation in slices of `sliceBytes`: those that do not fit the pool's slots have their own. */
+export function firstLane(nranks: number, sliceBytes: number): number {
+  return sliceBytes <= slotBytes(nranks) ? 0 : KEPT_LANES;
 }
 
 /** Bytes of the slot pool of one rank. */

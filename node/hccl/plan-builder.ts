@@ -5,7 +5,7 @@ import { type Channel, receives, type Step, sends } from '../../collectives/prog
 import type { Place, Rank } from '../../collectives/schedule.ts';
 import { defined } from '../../common/assert.ts';
 import { invalidArgument } from './failure.ts';
-import { PROVED_DEPTH, SLICES_MAX } from './lanes.ts';
+import { firstLane, PROVED_DEPTH, SLICES_MAX } from './lanes.ts';
 import type { ByteRange, Plan, PlanRequest, PlanSlice, PlanStep } from './plan.ts';
 import { type Conflict, ConflictFinder } from './plan-conflicts.ts';
 import { ConnectionBuilder } from './plan-connections.ts';
@@ -35,6 +35,7 @@ const NONE: number[] = [];
 export class PlanBuilder {
   readonly #request: PlanRequest;
   readonly #windowBytes: number;
+  readonly #firstLane: number;
   readonly #memory: MemoryMap;
   readonly #connections: ConnectionBuilder;
   readonly #channels: { readonly steps: OpenStep[]; readonly source: Channel }[] = [];
@@ -48,6 +49,7 @@ export class PlanBuilder {
   constructor(request: PlanRequest, windowBytes: number) {
     this.#request = request;
     this.#windowBytes = windowBytes;
+    this.#firstLane = firstLane(request.program.nranks, request.sliceBytes);
     const { program, placement } = request;
     this.#memory = memoryMap(program, program.rank, placement === 'inPlace');
     this.#connections = new ConnectionBuilder();
@@ -92,15 +94,16 @@ export class PlanBuilder {
     };
   }
 
-  #addStep({ id, lane }: Channel, position: number, step: Step, isGated: boolean): OpenStep {
+  #addStep(channel: Channel, position: number, step: Step, isGated: boolean): OpenStep {
     const { rank } = this.#request.program;
+    const lane = this.#firstLane + channel.lane;
     const src = step.src && this.#range(rank, step.src, step.count);
     const dst = step.dst && this.#range(rank, step.dst, step.count);
     const place = defined(step.dst ?? step.src, 'a place of the step');
     const { length: bytes } = defined(dst ?? src, 'a place of the step');
     const open: OpenStep = {
       index: this.#steps.length,
-      channel: id,
+      channel: channel.id,
       step: position,
       kind: step.kind,
       bytes,

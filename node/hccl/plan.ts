@@ -22,7 +22,7 @@ import type { ChunkTable } from '../../collectives/chunks.ts';
 import type { Program, StepKind, StepRef } from '../../collectives/program.ts';
 import type { BufferName, Rank } from '../../collectives/schedule.ts';
 import { assert } from '../../common/assert.ts';
-import { LANES_MAX, PROGRAM_CHANNELS_MAX, WINDOW_SLICES } from './lanes.ts';
+import { firstLane, LANES_MAX, PROGRAM_CHANNELS_MAX, WINDOW_SLICES } from './lanes.ts';
 import { PlanBuilder } from './plan-builder.ts';
 
 /** Bytes [offset, offset + length) of one of a rank's buffers. */
@@ -146,7 +146,7 @@ export interface PlanRequest {
   readonly program: Program;
   readonly table: ChunkTable;
   readonly elementBytes: number;
-  /** Longest slice; the same on all ranks, a multiple of the element, at most `slotBytes`. */
+  /** Longest slice; the same on all ranks, a multiple of the element. */
   readonly sliceBytes: number;
   readonly placement: 'inPlace' | 'outOfPlace';
   /** Messages per connection with which the program is proved to end; `PROVED_DEPTH` if absent. */
@@ -164,10 +164,11 @@ export function makePlan(request: PlanRequest): Plan {
     program.channels.length <= PROGRAM_CHANNELS_MAX,
     `Expected at most ${PROGRAM_CHANNELS_MAX} channels but found ${program.channels.length}`,
   );
+  const first = firstLane(program.nranks, sliceBytes);
   for (const { id, lane } of program.channels) {
     assert(
-      lane >= 0 && lane < LANES_MAX,
-      `Expected lanes below ${LANES_MAX} but found ${lane} on channel ${id}`,
+      lane >= 0 && first + lane < LANES_MAX,
+      `Expected lanes below ${LANES_MAX - first} but found ${lane} on channel ${id}`,
     );
   }
   const builder = new PlanBuilder(request, WINDOW_SLICES * sliceBytes);

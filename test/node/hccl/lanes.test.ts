@@ -3,7 +3,7 @@ import {
   InboundLane,
   KEPT_LANES,
   OutboundLane,
-  SLICE_BYTES_MIN,
+  SLOT_BYTES_MIN,
   SLOT_POOL_BYTES_MAX,
   SLOTS_PER_LANE,
   slotBytes,
@@ -14,7 +14,7 @@ import {
 describe('slots', () => {
   it.each([2, 3, 4, 8, 64, 200])('of %i ranks fit in the pool and do not overlap', (nranks) => {
     const pool = slotPoolBytes(nranks);
-    if (slotBytes(nranks) > SLICE_BYTES_MIN) expect(pool).toBeLessThanOrEqual(SLOT_POOL_BYTES_MAX);
+    if (slotBytes(nranks) > SLOT_BYTES_MIN) expect(pool).toBeLessThanOrEqual(SLOT_POOL_BYTES_MAX);
     const owner = nranks - 1;
     const starts = new Set<number>();
     for (let source = 0; source < nranks; source++) {

@@ -144,10 +144,10 @@ function sharing(
   const { hbm, scheduler } = context.hardware;
   let file: SharedFile | undefined;
   return {
-    share() {
+    share({ inPlace = false } = {}) {
       if (context.isDestroyed) return 'ENODEV';
       if (file !== undefined) return file;
-      const shared = hbm.share(offset, bytes);
+      const shared = hbm.share(offset, bytes, inPlace ? 'inPlace' : undefined);
       if (typeof shared !== 'string') file = shared;
       return shared;
     },

@@ -56,14 +56,17 @@ export class SharedRanges {
   /**
    * The file with the bytes [offset, offset + bytes), whose content stays. Nobody may write to them
    * meanwhile unless they are exactly an allocation of which no part was ever shared. EINVAL: not whole pages; EBUSY:
-   * some of them are shared already; ENOMEM: the system gives no file.
+   * some of them are shared already, or it had to move them and is to be `inPlace`; ENOMEM: the system gives
+   * no file.
    */
-  share(offset: number, bytes: number): SharedMemory | Errno {
+  share(offset: number, bytes: number, how?: 'inPlace'): SharedMemory | Errno {
     if (bytes <= 0 || offset % this.#pageBytes !== 0 || bytes % this.#pageBytes !== 0) {
       return 'EINVAL';
     }
     if (overlapping(this.#shares, offset, bytes).length > 0) return 'EBUSY';
-    const memory = this.#ownFile(offset, bytes) ?? this.#movedToFile(offset, bytes);
+    const own = this.#ownFile(offset, bytes);
+    if (own === undefined && how === 'inPlace') return 'EBUSY';
+    const memory = own ?? this.#movedToFile(offset, bytes);
     if (memory === undefined) return 'ENOMEM';
     this.#shares.set(offset, { offset, memory });
     return memory;

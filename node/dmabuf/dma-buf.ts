@@ -35,6 +35,11 @@ export interface SharedFile {
   readonly bytes: number;
 }
 
+export interface ShareOptions {
+  /** Not if the memory had to be moved for it: somebody may be writing to it. */
+  readonly inPlace?: boolean;
+}
+
 /** The exporter's side (`struct dma_buf_ops`). */
 export interface DmaBufOperations {
   /** Name shown in fdinfo. */
@@ -56,9 +61,9 @@ export interface DmaBufOperations {
   /**
    * hlsim's own: the memory as a file that other processes of the machine can map; the same one until
    * `unshare`, which ends their access and keeps the content. Both or neither. Without the reservation lock
-   * or under it.
+   * or under it. EBUSY: it could not be shared in place.
    */
-  share?(): SharedFile | Errno;
+  share?(options?: ShareOptions): SharedFile | Errno;
   /** Nothing if it is not shared. */
   unshare?(): Promise<void> | undefined;
   /** A processor is about to touch the memory, or is done. Without the reservation lock. */

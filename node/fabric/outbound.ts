@@ -100,6 +100,13 @@ export class Outbound {
     return this.#ledger.isIdle;
   }
 
+  /** The peer has executed everything that nothing may overtake, and would take more. */
+  get isClear(): boolean {
+    const { nic } = this.#init.domain;
+    if (this.#state !== 'open' || this.#qp.failure !== undefined) return false;
+    return this.#ledger.isClear && nic.linkKind(this.#init.peer.nodeId) !== undefined;
+  }
+
   /**
    * Posts an operation. FI_EAGAIN, and nothing has happened: not connected, no credit, or too much is
    * under way. FI_EINVAL: an address that is none.

@@ -24,6 +24,8 @@ const SIGNALED = ['IBV_SEND_SIGNALED'] as const;
 export class SendLedger {
   /** Requests on the queue pair whose completion has not been taken. */
   #pending = 0;
+  /** Operations, under way or to be posted again, that nothing may overtake. */
+  #ordered = 0;
   #postedBytes = 0;
   /** Set by the operation that failed: nothing behind it has been executed. */
   #isRestUnexecuted = false;
@@ -42,6 +44,11 @@ export class SendLedger {
     return this.#pending === 0 && this.#again.length === 0;
   }
 
+  /** Nothing is under way that may not be overtaken. */
+  get isClear(): boolean {
+    return this.#ordered === 0;
+  }
+
   /** There is a new queue pair, with nothing on it. */
   restart(): void {
     this.#pending = 0;
@@ -52,12 +59,14 @@ export class SendLedger {
   /** Posts all requests of an operation, for which there is room. FI_EINVAL: nothing was posted. */
   post(qp: IbvQp, operation: SendOperation): FiErrno | undefined {
     if (operation === this.#again[0]) this.#again.shift();
+    else this.#enter(operation);
     operation.status = 'IBV_WC_SUCCESS';
     operation.remaining = operation.requests.length;
     for (const [index, wr] of operation.requests.entries()) {
       const errno = ibv_post_send(qp, { ...wr, wr_id: operation, send_flags: SIGNALED });
       if (isErrno(errno)) {
         assert(index === 0, `Expected room for all of an operation but found ${errno}`);
+        this.#leave(operation);
         return FI_ERRNO_OF_ERRNO[errno];
       }
       this.#pending++;
@@ -74,12 +83,12 @@ export class SendLedger {
     wr_id.note(status);
     if (wr_id.remaining > 0) return undefined;
     if (wr_id.status === 'IBV_WC_WR_FLUSH_ERR') {
-      if (!this.#mayRepeat(wr_id, scope, qp.failure)) return wr_id;
+      if (!this.#mayRepeat(wr_id, scope, qp.failure)) return this.#leave(wr_id);
       this.#again.push(wr_id);
       return undefined;
     }
     if (wr_id.status !== 'IBV_WC_SUCCESS') this.#noteFailure(qp, wr_id.endByte, wr_id.status);
-    return wr_id;
+    return this.#leave(wr_id);
   }
 
   /** Takes out what should have been posted again and, in this scope, may not. */
@@ -87,7 +96,16 @@ export class SendLedger {
     const all = this.#again.splice(0);
     const stays = ({ repeat }: SendOperation) => scope === 'harmless' && repeat === 'harmless';
     this.#again.push(...all.filter(stays));
-    return all.filter((operation) => !stays(operation));
+    return all.filter((operation) => !stays(operation)).map((operation) => this.#leave(operation));
+  }
+
+  #enter({ isOrdered }: SendOperation): void {
+    if (isOrdered) this.#ordered++;
+  }
+
+  #leave(operation: SendOperation): SendOperation {
+    if (operation.isOrdered) this.#ordered--;
+    return operation;
   }
 
   #mayRepeat({ repeat }: SendOperation, scope: RepeatScope, cause: IbvWcStatus | undefined) {

@@ -16,6 +16,8 @@ export interface SendOperationInit {
   readonly requests: readonly PlainWr[];
   /** Whether it may be posted anew if the peer may have executed it already. */
   readonly repeat: Repeat;
+  /** False: what is posted behind it may overtake it. Default true. */
+  readonly isOrdered?: boolean;
   /** Called once, with IBV_WC_SUCCESS or what went wrong. Not called if the endpoint closes first. */
   readonly ended: (status: IbvWcStatus) => void;
 }
@@ -23,6 +25,7 @@ export interface SendOperationInit {
 export class SendOperation {
   readonly requests: readonly PlainWr[];
   readonly repeat: Repeat;
+  readonly isOrdered: boolean;
   readonly ended: (status: IbvWcStatus) => void;
   /** Requests under way. */
   remaining = 0;
@@ -31,9 +34,10 @@ export class SendOperation {
   /** Payload bytes that its queue pair sends, from the start to the end of this operation. */
   endByte = 0;
 
-  constructor({ requests, repeat, ended }: SendOperationInit) {
+  constructor({ requests, repeat, isOrdered = true, ended }: SendOperationInit) {
     this.requests = requests;
     this.repeat = repeat;
+    this.isOrdered = isOrdered;
     this.ended = ended;
   }
 

@@ -55,14 +55,18 @@ export function machineMemory(init: MachineMemoryInit): MachineMemory {
         system.closeFile(file.fd);
       }
     },
-    map(nodeId, number) {
+    map(nodeId, number, leastBytes) {
       const file = peers.take(nodeId, number);
       if (file === undefined) return undefined;
       try {
-        return mapped(file);
+        return file.bytes < leastBytes ? undefined : mapped(file);
       } finally {
         system.closeFile(file.fd);
       }
+    },
+    discard(nodeId, number) {
+      const file = peers.take(nodeId, number);
+      if (file !== undefined) system.closeFile(file.fd);
     },
   };
 }

@@ -31,6 +31,9 @@ import { sumOfTraffic } from './traffic.ts';
 import { WindowGrants } from './window-grants.ts';
 import { writeWindowGrant } from './window-message.ts';
 
+/** Answers that may wait for a credit; a peer that has started anew may ask again before the last is gone. */
+export const ANSWERS_MAX = 4 * QUESTIONS_MAX;
+
 /** What a connection needs of its endpoint. */
 export interface ConnectionOwner {
   readonly domain: FiDomain;
@@ -95,6 +98,7 @@ export class Connection {
       onPeerRestart: () => {
         this.#messages.fail(outcomeOf('IBV_WC_WR_FLUSH_ERR'));
         this.#direct?.peerRestarted();
+        this.#grants?.restart();
       },
       wake: () => owner.wake(),
       ...events,
@@ -108,6 +112,7 @@ export class Connection {
       arrived: (message) => owner.arrived(message, address),
       remoteWriteData: (data, length) => owner.remoteWriteData(data, length, address),
       acknowledged: (sequence, outcome) => this.#messages.acknowledged(sequence, outcome),
+      mayHaveWritten: (length) => this.#grants?.mayHaveWritten(length) === true,
       windowWanted: (key) => this.#windowWanted(key),
       windowAnswered: (key, grant) => this.#direct?.answered(key, grant),
       violated: () => this.#violated(),
@@ -237,7 +242,7 @@ export class Connection {
   }
 
   #windowWanted(key: number): void {
-    if (this.#answers.length >= QUESTIONS_MAX) {
+    if (this.#answers.length >= ANSWERS_MAX) {
       this.#violated();
       return;
     }

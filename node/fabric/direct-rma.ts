@@ -99,9 +99,9 @@ export class DirectRma {
     this.#windows.answered(key, grant);
   }
 
-  /** The peer has started anew, and knows of no question. */
+  /** The peer has started anew, and may know of no question. */
   peerRestarted(): void {
-    this.#windows.notAsked();
+    this.#windows.peerRestarted();
   }
 
   /** Goes on, and tells of ends, as far as there is room. */

@@ -45,6 +45,8 @@ export interface InboundInit {
   /** A write with data has landed. */
   remoteWriteData(data: number, length: number): void;
   acknowledged(sequence: number, outcome: AckOutcome): void;
+  /** Whether so many bytes may have been written through a window. */
+  mayHaveWritten(length: number): boolean;
   /** The peer would like to map the region with this key. */
   windowWanted(key: number): void;
   /** The peer lets this side map the region with this key, or does not. */
@@ -182,7 +184,7 @@ export class Inbound {
       return;
     }
     const header = readMessageHeader(this.#slots.bytes(slot, length));
-    const verdict = header === undefined ? 'violation' : this.#stream.judge(header, length);
+    const verdict = header === undefined ? 'violation' : this.#judge(header, length);
     if (header === undefined || verdict === 'violation') {
       this.#slots.give(slot);
       this.#init.violated();
@@ -198,6 +200,11 @@ export class Inbound {
     } else {
       this.#landed.push({ slot, header, length });
     }
+  }
+
+  #judge(header: MessageHeader, length: number): 'new' | 'repeated' | 'violation' {
+    const isLie = header.kind === 'WRITTEN' && !this.#init.mayHaveWritten(header.length);
+    return isLie ? 'violation' : this.#stream.judge(header, length);
   }
 
   #collectWindow(slot: number, { kind, data: key = 0, outcome }: MessageHeader): void {

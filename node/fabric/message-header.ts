@@ -16,7 +16,7 @@
  *
  * Between endpoints of provider `p2p`: WRITTEN: the sender has written to memory of the receiver, and that with
  * data. WINDOW_WANTED: may the sender map the region with this key? WINDOW: the answer; `window-message.ts` has
- * what follows if it may.
+ * what follows if it may. All three have data, and but for WRITTEN a length of 0.
  */
 import { WINDOW_BODY_BYTES } from './window-message.ts';
 
@@ -95,13 +95,13 @@ export function readMessageHeader(bytes: Uint8Array): MessageHeader | undefined 
   if (kind === undefined || outcome === undefined) return undefined;
   if (flags > (TAGGED | HAS_DATA | WANTS_ACK)) return undefined;
   const length = view.getUint32(12, true);
-  const header = { kind, outcome, length };
+  const data = (flags & HAS_DATA) !== 0 ? view.getUint32(20, true) : undefined;
+  const header = { kind, outcome, length, data };
   if (!fitsKind(header, bytes.byteLength - MESSAGE_HEADER_BYTES)) return undefined;
   return {
     ...header,
     tagged: (flags & TAGGED) !== 0,
     tag: view.getBigUint64(0, true),
-    data: (flags & HAS_DATA) !== 0 ? view.getUint32(20, true) : undefined,
     wantsAck: (flags & WANTS_ACK) !== 0,
     sequence: view.getUint32(16, true),
   };
@@ -109,7 +109,7 @@ export function readMessageHeader(bytes: Uint8Array): MessageHeader | undefined 
 
 /** Whether a SEND with this header may have `body` bytes behind it. */
 function fitsKind(
-  { kind, outcome, length }: Pick<MessageHeader, 'kind' | 'outcome' | 'length'>,
+  { kind, outcome, length, data }: Pick<MessageHeader, 'kind' | 'outcome' | 'length' | 'data'>,
   body: number,
 ): boolean {
   switch (kind) {
@@ -119,13 +119,20 @@ function fitsKind(
       return body > 0 && body <= SEGMENT_BYTES && length <= EAGER_BYTES;
     case 'RTS':
       return body === RTS_BODY_BYTES;
-    case 'WINDOW':
-      return body === (outcome === 'DONE' ? WINDOW_BODY_BYTES : 0);
     case 'ACK':
-    case 'WRITTEN':
-    case 'WINDOW_WANTED':
       return body === 0;
+    case 'WRITTEN':
+      return body === 0 && data !== undefined && outcome === 'DONE' && length > 0;
+    case 'WINDOW_WANTED':
+      return body === 0 && data !== undefined && outcome === 'DONE' && length === 0;
+    case 'WINDOW':
+      return body === windowBodyBytes(outcome) && data !== undefined && length === 0;
   }
+}
+
+/** `undefined`: there is no such answer. */
+function windowBodyBytes(outcome: AckOutcome): number | undefined {
+  return { DONE: WINDOW_BODY_BYTES, FAILED: 0, UNREADABLE: undefined }[outcome];
 }
 
 /** Writes the body of an RTS. */

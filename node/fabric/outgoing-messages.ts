@@ -72,6 +72,7 @@ interface Posting {
   readonly reserve: number;
   readonly repeat: Repeat;
   readonly isOrdered?: boolean;
+  readonly isBeside?: boolean;
   readonly ended: (status: IbvWcStatus) => void;
 }
 
@@ -125,7 +126,8 @@ export class OutgoingMessages {
     const length = MESSAGE_HEADER_BYTES + body.byteLength;
     this.#slots.bytes(slot, length).set(body, MESSAGE_HEADER_BYTES);
     const requests = [this.#request(slot, length)];
-    return this.#post({ requests, slots: [slot], isOrdered: false, ...how, ended });
+    const isBeside = fields.kind === 'WINDOW' || fields.kind === 'WINDOW_WANTED';
+    return this.#post({ requests, slots: [slot], isOrdered: false, isBeside, ...how, ended });
   }
 
   /** The peer has acknowledged a message. */

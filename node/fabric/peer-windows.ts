@@ -1,6 +1,10 @@
 /** Windows of one peer: memory of its regions that is mapped here, by key. Nobody waits for one. */
-import type { MachineMemory, MappedMemory } from '../verbs/machine-memory.ts';
-import { WINDOW_WORDS, wordsOf } from './window-grants.ts';
+import {
+  MACHINE_PAGE_BYTES,
+  type MachineMemory,
+  type MappedMemory,
+} from '../verbs/machine-memory.ts';
+import { wordsOf } from './window-grants.ts';
 import type { WindowGrant } from './window-message.ts';
 
 /** Windows of one peer that are mapped at a time, and questions that may be open. */
@@ -60,6 +64,8 @@ export class PeerWindows {
   readonly #nodeId: string;
   readonly #windows = new Map<number, PeerWindow>();
   readonly #asked = new Set<number>();
+  /** Asked before the peer started anew; it may have answered all the same. */
+  #askedBefore = new Set<number>();
   readonly #refused = new Set<number>();
   /** The page with the words of the peer's windows. */
   #page: { readonly number: number; readonly memory: MappedMemory } | undefined;
@@ -93,23 +99,27 @@ export class PeerWindows {
     return true;
   }
 
-  /** The question could not be asked, or the peer has forgotten it. */
-  notAsked(key?: number): void {
-    if (key === undefined) this.#asked.clear();
-    else this.#asked.delete(key);
+  /** The question could not be asked. */
+  notAsked(key: number): void {
+    this.#asked.delete(key);
+  }
+
+  /** The peer has started anew: it may have forgotten what it was asked. */
+  peerRestarted(): void {
+    this.#askedBefore = new Set(this.#asked);
+    this.#asked.clear();
   }
 
   /** What the peer says. An answer that nobody waits for, or that does not hold, opens nothing. */
   answered(key: number, grant: WindowGrant | undefined): void {
-    const isAwaited = this.#asked.delete(key);
-    const window = grant === undefined ? undefined : this.#open(grant);
-    if (window === undefined) {
-      this.#refuse(key);
-    } else if (isAwaited && !this.#isClosed) {
-      this.#windows.set(key, window);
-    } else {
-      window.unmap();
+    const isAwaited = [this.#asked, this.#askedBefore].some((keys) => keys.delete(key));
+    if (!isAwaited || this.#isClosed || this.find(key) !== undefined) {
+      if (grant !== undefined) this.#machine.discard(this.#nodeId, grant.file);
+      return;
     }
+    const window = grant === undefined ? undefined : this.#open(grant);
+    if (window === undefined) this.#refuse(key);
+    else this.#windows.set(key, window);
   }
 
   close(): void {
@@ -121,21 +131,20 @@ export class PeerWindows {
 
   /** Maps the memory, and the page if it is another than before. */
   #open(grant: WindowGrant): PeerWindow | undefined {
-    const memory = this.#machine.map(this.#nodeId, grant.file);
     const page = this.#pageOf(grant.page);
-    const isReal = memory !== undefined && grant.length <= memory.bytes.byteLength;
-    if (isReal && page !== undefined && grant.word < WINDOW_WORDS) {
-      return new PeerWindow(grant, memory, wordsOf(page.bytes));
+    if (page === undefined) {
+      this.#machine.discard(this.#nodeId, grant.file);
+      return undefined;
     }
-    memory?.unmap();
-    return undefined;
+    const memory = this.#machine.map(this.#nodeId, grant.file, grant.length);
+    return memory && new PeerWindow(grant, memory, wordsOf(page.bytes));
   }
 
   #pageOf(number: number): MappedMemory | undefined {
     if (this.#page?.number === number) return this.#page.memory;
-    const memory = this.#machine.map(this.#nodeId, number);
+    const memory = this.#machine.map(this.#nodeId, number, MACHINE_PAGE_BYTES);
     if (memory === undefined) return undefined;
-    // The peer's endpoint has a new connection: what it opened for the old one is closed.
+    // The peer takes this side for a new one: what it opened before is closed.
     for (const key of [...this.#windows.keys()]) this.#drop(key);
     this.#page?.memory.unmap();
     this.#page = { number, memory };

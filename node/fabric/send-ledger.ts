@@ -10,6 +10,7 @@ import type { IbvWc, IbvWcStatus } from '../verbs/wc.ts';
 import { OPCODES, sgeLength } from '../verbs/work-request.ts';
 import { FAILURE_CLASS, FI_ERRNO_OF_ERRNO } from './error-map.ts';
 import type { FiErrno } from './fabric.ts';
+import { SEND_DEPTH, WINDOW_DEPTH } from './queue-pair.ts';
 import { SendOperation } from './send-operation.ts';
 
 /**
@@ -24,6 +25,8 @@ const SIGNALED = ['IBV_SEND_SIGNALED'] as const;
 export class SendLedger {
   /** Requests on the queue pair whose completion has not been taken. */
   #pending = 0;
+  /** Of those, requests that have room of their own. */
+  #beside = 0;
   /** Operations, under way or to be posted again, that nothing may overtake. */
   #ordered = 0;
   #postedBytes = 0;
@@ -49,9 +52,17 @@ export class SendLedger {
     return this.#ordered === 0;
   }
 
+  /** The queue has a place for each of its requests. */
+  hasRoom({ requests, isBeside }: SendOperation): boolean {
+    return isBeside
+      ? this.#beside + requests.length <= WINDOW_DEPTH
+      : this.#pending - this.#beside + requests.length <= SEND_DEPTH;
+  }
+
   /** There is a new queue pair, with nothing on it. */
   restart(): void {
     this.#pending = 0;
+    this.#beside = 0;
     this.#postedBytes = 0;
     this.#isRestUnexecuted = false;
   }
@@ -70,6 +81,7 @@ export class SendLedger {
         return FI_ERRNO_OF_ERRNO[errno];
       }
       this.#pending++;
+      if (operation.isBeside) this.#beside++;
       this.#postedBytes += OPCODES[wr.opcode].answer === 'ack' ? sgeLength(wr.sg_list) : 0;
     }
     operation.endByte = this.#postedBytes;
@@ -80,6 +92,7 @@ export class SendLedger {
   complete(qp: IbvQp, { wr_id, status }: IbvWc, scope: RepeatScope): SendOperation | undefined {
     assert(wr_id instanceof SendOperation, 'Expected an operation of this connection');
     this.#pending--;
+    if (wr_id.isBeside) this.#beside--;
     wr_id.note(status);
     if (wr_id.remaining > 0) return undefined;
     if (wr_id.status === 'IBV_WC_WR_FLUSH_ERR') {

@@ -5,16 +5,13 @@
  * the peer is listening.
  */
 import type { MachineMemory } from '../verbs/machine-memory.ts';
-import { MACHINE_PAGE_BYTES } from '../verbs/machine-memory.ts';
 import type { FiDomain } from './domain.ts';
 import { isFiErrno } from './fabric.ts';
 import { regionOfKey } from './mr.ts';
-import type { WindowGrant } from './window-message.ts';
+import { WINDOW_VALUE_MAX, WINDOW_WORDS, type WindowGrant } from './window-message.ts';
 
 /** Windows that may be open for one peer. */
 export const GRANTS_MAX = 1_024;
-export const WINDOW_WORDS = MACHINE_PAGE_BYTES / Int32Array.BYTES_PER_ELEMENT;
-const VALUE_MAX = 2 ** 31 - 1;
 
 interface Page {
   readonly number: number;
@@ -33,6 +30,7 @@ export class WindowGrants {
   readonly #open = new Map<number, () => void>();
   #lastWord = -1;
   #lastValue = 0;
+  #longest = 0;
 
   constructor(domain: FiDomain, machine: MachineMemory, nodeId: string) {
     this.#domain = domain;
@@ -50,7 +48,7 @@ export class WindowGrants {
     const region = regionOfKey(this.#domain, key);
     const page = region === undefined ? undefined : this.#pageOfPeer();
     if (region === undefined || page === undefined) return undefined;
-    if (this.#open.size >= GRANTS_MAX || this.#lastValue >= VALUE_MAX) return undefined;
+    if (this.#open.size >= GRANTS_MAX || this.#lastValue >= WINDOW_VALUE_MAX) return undefined;
     const word = this.#freeWord();
     const ended = () => {
       this.#open.delete(word);
@@ -72,14 +70,25 @@ export class WindowGrants {
       ended();
     });
     const { address, length } = region;
+    this.#longest = Math.max(this.#longest, length);
     return { address, length, file: handed.number, page: page.number, word, value };
   }
 
-  /** The peer may use none of them any more. */
-  close(): void {
+  /** Whether the peer has ever had a window on so many bytes. */
+  mayHaveWritten(length: number): boolean {
+    return length <= this.#longest;
+  }
+
+  /** The peer has started anew: it may use none of them any more, and is handed another page. */
+  restart(): void {
     for (const end of [...this.#open.values()]) end();
     this.#page?.unmap();
     this.#page = undefined;
+  }
+
+  /** The peer may use none of them any more, and gets no more. */
+  close(): void {
+    this.restart();
     this.#isElsewhere = true;
   }
 

@@ -4,11 +4,12 @@
  *
  *   0   u64  address: the first that the region's key covers
  *   8   u64  length: bytes that it covers, from the start of the file on
- *   16  u64  file: number under which the host has handed the memory over
- *   24  u64  page: number under which it has handed over the page with the words of this connection
- *   32  u32  word: index in the page
- *   36  u32  value: what the word says as long as the window is good; not 0
+ *   16  u64  file: number under which the host has handed the memory over; not 0
+ *   24  u64  page: number under which it has handed over the page with the words of this connection; not 0
+ *   32  u32  word: index in the page, below `WINDOW_WORDS`
+ *   36  u32  value: what the word says as long as the window is good; 1 to `WINDOW_VALUE_MAX`
  */
+import { MACHINE_PAGE_BYTES } from '../verbs/machine-memory.ts';
 
 /** A window that is open. */
 export interface WindowGrant {
@@ -21,6 +22,10 @@ export interface WindowGrant {
 }
 
 export const WINDOW_BODY_BYTES = 40;
+/** Words of a page. */
+export const WINDOW_WORDS = MACHINE_PAGE_BYTES / Int32Array.BYTES_PER_ELEMENT;
+/** Words are signed. */
+export const WINDOW_VALUE_MAX = 2 ** 31 - 1;
 
 export function writeWindowGrant(grant: WindowGrant): Uint8Array {
   const bytes = new Uint8Array(WINDOW_BODY_BYTES);
@@ -34,14 +39,15 @@ export function writeWindowGrant(grant: WindowGrant): Uint8Array {
   return bytes;
 }
 
-/** `undefined` if the numbers are none that there can be. */
+/** `undefined` if the numbers are none that there can be: nothing is looked for under them. */
 export function readWindowGrant(bytes: Uint8Array): WindowGrant | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, WINDOW_BODY_BYTES);
   const [address = 0, length = 0, file = 0, page = 0] = [0, 8, 16, 24].map((offset) =>
     Number(view.getBigUint64(offset, true)),
   );
-  const value = view.getUint32(36, true);
+  const [word, value] = [view.getUint32(32, true), view.getUint32(36, true)];
   const isSafe = [address + length, file, page].every(Number.isSafeInteger);
-  if (!isSafe || length === 0 || value === 0) return undefined;
-  return { address, length, file, page, word: view.getUint32(32, true), value };
+  if (!isSafe || [length, file, page, value].includes(0) || file === page) return undefined;
+  if (word >= WINDOW_WORDS || value > WINDOW_VALUE_MAX) return undefined;
+  return { address, length, file, page, word, value };
 }

@@ -22,10 +22,12 @@ export interface MachineMemory {
   /** New memory of `MACHINE_PAGE_BYTES` zeros, handed to a peer host as well. `undefined`: as `offer`, or there is none. */
   createFor(nodeId: string): (Handed & MappedMemory) | undefined;
   /**
-   * Maps what a peer host has handed over. `undefined`: nothing has come under this number, or its size could
-   * change, or there is no room. In no case is it there to be mapped again.
+   * Maps what a peer host has handed over. `undefined`: nothing has come under this number, or it is shorter than
+   * `leastBytes`, or its size could change, or there is no room. In no case is it there to be mapped again.
    */
-  map(nodeId: string, number: number): MappedMemory | undefined;
+  map(nodeId: string, number: number, leastBytes: number): MappedMemory | undefined;
+  /** Lets go of what a peer host has handed over, unmapped. Nothing if nothing has come. */
+  discard(nodeId: string, number: number): void;
 }
 
 /** Unit of which memory is mapped. */

@@ -142,7 +142,7 @@ class RunningHost implements Host {
       },
       hostLost: ({ nodeId, hostname, reason }) => {
         init.log.warn({ nodeId, hostname, reason }, 'host lost');
-        transport.disconnect(nodeId);
+        known.lose(nodeId, reason);
       },
       deviceStatus: (requestId) => this.#deviceService.status(requestId),
       evict: (request) => this.#deviceService.evict(request),

@@ -12,17 +12,15 @@ import { exportedDmaBuf } from './export.ts';
  * The whole buffer as a file; the same one for every call. ENODEV: it is revoked; EOPNOTSUPP: its exporter
  * cannot do that; or what the exporter answers.
  */
-export function dma_buf_share(
-  { state, operations }: DmaBuf,
-  options?: ShareOptions,
-): SharedFile | Errno {
-  if (state !== 'live') return 'ENODEV';
-  return operations.share?.(options) ?? 'EOPNOTSUPP';
+export function dma_buf_share(dmaBuf: DmaBuf, options?: ShareOptions): SharedFile | Errno {
+  if (dmaBuf.state !== 'live') return 'ENODEV';
+  const recalled = options?.inPlace === true ? () => tell(dmaBuf) : undefined;
+  return dmaBuf.operations.share?.(recalled) ?? 'EOPNOTSUPP';
 }
 
 /**
- * Calls `listener` when an importer ends the sharing while others may go on using the buffer, before its
- * file is taken back. Returns how to stop that.
+ * Calls `listener` when an importer ends the sharing while others may go on using the buffer, or a loan is
+ * recalled, before its file is taken back. Returns how to stop that.
  */
 export function dma_buf_when_unshared(dmaBuf: DmaBuf, listener: () => void): () => void {
   const { shareListeners } = exportedDmaBuf(dmaBuf);
@@ -35,6 +33,10 @@ export function dma_buf_when_unshared(dmaBuf: DmaBuf, listener: () => void): () 
  * can be shared again. Resolves when all of it is out of reach, at once if this returns nothing.
  */
 export function dma_buf_unshare(dmaBuf: DmaBuf): Promise<void> | undefined {
-  for (const listener of [...exportedDmaBuf(dmaBuf).shareListeners]) listener();
+  tell(dmaBuf);
   return dmaBuf.operations.unshare?.();
+}
+
+function tell(dmaBuf: DmaBuf): void {
+  for (const listener of [...exportedDmaBuf(dmaBuf).shareListeners]) listener();
 }

@@ -49,9 +49,9 @@ export class MachineHost {
     const offset = hbm.allocate(pages, DRAM_PAGE_BYTES);
     if (typeof offset === 'string') throw new Error(`Expected room in HBM but found ${offset}`);
     let file: SharedFile | undefined;
-    const share = () => {
+    const share = (recalled?: () => void) => {
       if (file !== undefined) return file;
-      const shared = hbm.share(offset, pages, 'inPlace');
+      const shared = hbm.share(offset, pages, recalled);
       if (typeof shared !== 'string') file = shared;
       return shared;
     };

@@ -7,6 +7,7 @@
  * it, `waitForProgress`. Contexts of operations are integers of at least 0; memory is named by address
  * in the process (`hostMemoryAlloc`) or lies in a registered region.
  */
+import { environmentVariable } from '../common/environment.ts';
 import type { fi_cq_open as openCq } from './fabric/cq.ts';
 import type { FiBindFlag } from './fabric/endpoint.ts';
 import type { FiAddr, Fid, FiInfo, FiMrAttr } from './fabric/fabric.ts';
@@ -34,9 +35,15 @@ export interface FabricMrAttr extends Omit<FiMrAttr, 'host'> {
   readonly host?: FabricRange & { readonly base_addr: number };
 }
 
-/** FI_ENODATA: not what the hints ask for. */
+/** FI_ENODATA: not what the hints and FI_PROVIDER of the environment ask for. */
 export function fi_getinfo(channel: SystemCallChannel, hints?: FiInfo): Promise<FiInfo[]> {
-  return demand(channel, 'fi_getinfo', hints === undefined ? {} : { hints });
+  const providers = environmentVariable('FI_PROVIDER');
+  const argument = hints === undefined ? {} : { hints };
+  return demand(
+    channel,
+    'fi_getinfo',
+    providers === undefined ? argument : { ...argument, providers },
+  );
 }
 
 export function fi_fabric(channel: SystemCallChannel, info: FiInfo): Promise<FabricFabric> {

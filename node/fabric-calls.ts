@@ -32,6 +32,7 @@ import {
   type FabricCall,
   fiAddr,
   fid,
+  getinfo,
   info,
   mrRegistration,
   uint32,
@@ -114,9 +115,7 @@ export function registerFabricCalls(table: SystemCallTable, nic: Nic): void {
 /** Calls that make objects, look at them and end them. */
 function objectCalls(nic: Nic): Readonly<Record<string, FabricCall>> {
   return {
-    fi_getinfo: call(z.strictObject({ hints: info.exactOptional() }), (_state, { hints }) =>
-      fi_getinfo(nic, hints),
-    ),
+    fi_getinfo: call(getinfo, (_state, { hints, ...options }) => fi_getinfo(nic, hints, options)),
     fi_fabric: call(z.strictObject({ info }), async (state, argument) => {
       const { fid } = await state.add(0, () => fi_fabric(ownInfo(nic, argument.info)));
       return { fid };

@@ -13,6 +13,8 @@ const NAMES_MAX = 1_024;
 const READ_ENTRIES_MAX = 1_024;
 /** Longest name of a provider or domain. */
 const NAME_LENGTH_MAX = 64;
+/** Longest list of providers. */
+const PROVIDERS_LENGTH_MAX = 1_024;
 /** Longest wait of a call. */
 const TIMEOUT_MAX_MS = 600_000;
 const UINT32_MAX = 2 ** 32 - 1;
@@ -78,6 +80,12 @@ export const info = z.strictObject({
   fabric_attr: z
     .strictObject({ prov_name: name.exactOptional(), name: name.exactOptional() })
     .exactOptional(),
+});
+
+/** `providers`: what FI_PROVIDER says. */
+export const getinfo = z.strictObject({
+  hints: info.exactOptional(),
+  providers: z.string().max(PROVIDERS_LENGTH_MAX).exactOptional(),
 });
 
 export const mrRegistration = z.strictObject({

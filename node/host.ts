@@ -21,6 +21,7 @@ import { HcclLibrary } from './hccl/library-calls.ts';
 import { HeldDevice } from './held-device.ts';
 import { JobRunner } from './job-runner.ts';
 import { KnownHostsTransport } from './known-hosts.ts';
+import { machineMemory } from './machine-memory.ts';
 import type { OperatingSystem } from './os/operating-system.ts';
 import { HostMemory } from './peer-memory.ts';
 import { type DeviceNodes, registerDescriptorCalls } from './process/descriptor-calls.ts';
@@ -30,7 +31,7 @@ import { registerSocketCalls } from './process/socket-calls.ts';
 import { SystemCallTable } from './process/system-call-table.ts';
 import { ProcessRunner } from './process-runner.ts';
 import type { ProgramLauncher } from './program-launcher.ts';
-import { sharedMachine } from './shared-machine.ts';
+import { type SharedMachineInit, sharedMachine } from './shared-machine.ts';
 import { TraceService } from './trace-service.ts';
 import type { Transport } from './transport/transport.ts';
 import { createNic, type Nic } from './verbs/nic.ts';
@@ -121,7 +122,13 @@ class RunningHost implements Host {
     this.devices = devices.map(({ device }) => device);
     const addressOf = (nodeId: string) => this.#hosts.find((one) => one.nodeId === nodeId)?.link;
     const known = new KnownHostsTransport(transport, scheduler, addressOf);
-    this.nic = createNic({ transport: known, scheduler });
+    const { system, token } = init;
+    const machine = system && this.#shareMemory(system, token);
+    this.nic = createNic({
+      transport: known,
+      scheduler,
+      ...(machine && { machine: machineMemory(machine) }),
+    });
     registerUverbs(nodes, this.nic);
     registerFabricCalls(table, this.nic);
     this.#accepted.promise.catch(() => undefined);
@@ -135,7 +142,7 @@ class RunningHost implements Host {
       },
       hostLost: ({ nodeId, hostname, reason }) => {
         init.log.warn({ nodeId, hostname, reason }, 'host lost');
-        transport.disconnect(nodeId);
+        known.lose(nodeId, reason);
       },
       deviceStatus: (requestId) => this.#deviceService.status(requestId),
       evict: (request) => this.#deviceService.evict(request),
@@ -152,14 +159,9 @@ class RunningHost implements Host {
     });
     const tracing = new HostTracing(scheduler, observe);
     this.#traceService = this.#createTraceService(tracing);
-    const { system, token } = init;
-    if (system !== undefined) this.#memory = new HostMemory({ system, nodeId: this.nodeId, token });
     const hccl = new HcclLibrary({
       table,
-      ...(system &&
-        this.#memory && {
-          machine: sharedMachine({ system, peers: this.#memory, devices: this.devices }),
-        }),
+      ...(machine && { machine: sharedMachine(machine) }),
       nic: this.nic,
       nodeId: this.nodeId,
       scheduler,
@@ -221,6 +223,14 @@ class RunningHost implements Host {
       hbmBytes,
       link: transport.address,
     });
+  }
+
+  /** What other hosts of the machine hand memory over by, and get it. */
+  #shareMemory(system: OperatingSystem, token: string | undefined): SharedMachineInit {
+    const memory = new HostMemory({ system, nodeId: this.nodeId, token });
+    this.#memory = memory;
+    const { devices } = this;
+    return { system, peers: memory, devices, nextNumber: () => memory.nextNumber() };
   }
 
   #createDevices(nodes: DeviceNodes): HeldDevice[] {

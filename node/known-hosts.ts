@@ -57,6 +57,12 @@ export class KnownHostsTransport implements Transport {
     this.#transport.disconnect(nodeId);
   }
 
+  /** The cluster has lost a host: whoever waits for it need not wait for its links to say so. */
+  lose(nodeId: string, reason: string): void {
+    this.disconnect(nodeId);
+    this.#scheduler.soon(() => this.#sink?.linkLost(nodeId, reason));
+  }
+
   send(nodeId: string, header: FrameHeader, payload: readonly Uint8Array[]): SendOutcome {
     return this.#transport.send(nodeId, header, payload);
   }

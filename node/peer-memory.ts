@@ -38,10 +38,17 @@ export class HostMemory implements PeerMemory {
   readonly #givers = new Set<Giver>();
   /** Channels that this host gives by, by peer. */
   readonly #takers = new Map<string, UnixChannel>();
+  #lastNumber = 0;
 
   constructor(init: HostMemoryInit) {
     this.#init = init;
     this.#listener = init.system.listen(socketName(init.nodeId));
+  }
+
+  /** For what is handed over next; never given again. */
+  nextNumber(): number {
+    this.#lastNumber++;
+    return this.#lastNumber;
   }
 
   offer(nodeId: string, id: number, { fd, bytes }: MemoryFile): 'offered' | 'refused' {

@@ -8,13 +8,15 @@ export interface SharedMachineInit {
   readonly system: OperatingSystem;
   readonly peers: PeerMemory;
   readonly devices: readonly GaudiDevice[];
+  /** A number that nothing else is handed over under. */
+  nextNumber(): number;
 }
 
-export function sharedMachine({ system, peers, devices }: SharedMachineInit): SharedMachine {
-  let lastWindow = 0;
+export function sharedMachine(init: SharedMachineInit): SharedMachine {
+  const { system, peers, devices, nextNumber } = init;
   return {
     peers,
-    nextWindow: () => ++lastWindow,
+    nextWindow: nextNumber,
     deviceOf(memory) {
       const device = devices.find(({ hbm }) => hbm.holds(memory));
       const found = defined(device, 'the device of a registration');

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { COLLECTIVES } from '../collectives/collective.ts';
 import { defined } from '../common/assert.ts';
 import { KiB, MiB } from '../common/bytes.ts';
+import { ANSWERS_MAX } from '../node/fabric/connection.ts';
 import { encodeEndpointName, NAME_BYTES_MAX } from '../node/fabric/endpoint-name.ts';
 import {
   EAGER_BYTES,
@@ -16,7 +17,14 @@ import {
 } from '../node/fabric/message-header.ts';
 import { CONTROL_CREDITS } from '../node/fabric/outbound.ts';
 import { AWAITED_MAX } from '../node/fabric/outgoing-messages.ts';
-import { RECV_DEPTH } from '../node/fabric/queue-pair.ts';
+import { QUESTIONS_MAX } from '../node/fabric/peer-windows.ts';
+import { RECV_DEPTH, WINDOW_DEPTH } from '../node/fabric/queue-pair.ts';
+import {
+  readWindowGrant,
+  WINDOW_BODY_BYTES,
+  WINDOW_WORDS,
+  writeWindowGrant,
+} from '../node/fabric/window-message.ts';
 import {
   CONTROL_BYTES_MAX,
   CONTROL_TAG,
@@ -43,6 +51,7 @@ import {
 } from '../node/verbs/cm.ts';
 import { encodeHello, HELLO_BYTES } from '../node/verbs/cm-message.ts';
 import { NIC_LIMITS } from '../node/verbs/limits.ts';
+import { MACHINE_PAGE_BYTES } from '../node/verbs/machine-memory.ts';
 import { QUIESCE_MS } from '../node/verbs/nic.ts';
 
 const text = readFileSync(new URL('../docs/wire-protocol.md', import.meta.url), 'utf8');
@@ -211,6 +220,22 @@ describe('docs/wire-protocol.md, above the link', () => {
     expect(readByTable('Body of an RTS', bytes)).toEqual(expected);
   });
 
+  it('body of a WINDOW', () => {
+    const numbers = { word: 16_383, value: 2 ** 31 - 1 };
+    const places = {
+      address: 2 ** 52 + 3,
+      length: 2 ** 51 + 5,
+      file: 2 ** 50 + 7,
+      page: 2 ** 49 + 9,
+    };
+    const bytes = writeWindowGrant({ ...places, ...numbers });
+    expect(bytes.byteLength).toBe(WINDOW_BODY_BYTES);
+    const wide = Object.entries(places).map(([name, value]) => [name, BigInt(value)]);
+    const expected = { ...Object.fromEntries(wide), ...numbers };
+    expect(readByTable('Body of a WINDOW', bytes)).toEqual(expected);
+    expect(readWindowGrant(bytes)).toEqual({ ...places, ...numbers });
+  });
+
   it('HEADER', () => {
     expect(readByTable('HEADER', encodeControl(HEADER))).toEqual({
       kind: 2,
@@ -321,6 +346,12 @@ describe('docs/wire-protocol.md, above the link', () => {
     `${SEGMENT_BYTES} bytes (\`SEGMENT_BYTES\`)`,
     `${RTS_BODY_BYTES} bytes (\`RTS_BODY_BYTES\`)`,
     `the last ${CONTROL_CREDITS} credits (\`CONTROL_CREDITS\`)`,
+    `${WINDOW_BODY_BYTES} bytes (\`WINDOW_BODY_BYTES\`)`,
+    `page of ${MACHINE_PAGE_BYTES} bytes (\`MACHINE_PAGE_BYTES\`)`,
+    `below ${WINDOW_WORDS} (\`WINDOW_WORDS\`)`,
+    `at most ${QUESTIONS_MAX} unanswered ones (\`QUESTIONS_MAX\`)`,
+    `${WINDOW_DEPTH} places of their own (\`WINDOW_DEPTH\`)`,
+    `${ANSWERS_MAX} answers (\`ANSWERS_MAX\`)`,
     `${AWAITED_MAX} messages (\`AWAITED_MAX\`)`,
     `${RECV_DEPTH} receives (\`RECV_DEPTH\`)`,
     `tag ${CONTROL_TAG} (\`CONTROL_TAG\`)`,

@@ -144,10 +144,16 @@ function sharing(
   const { hbm, scheduler } = context.hardware;
   let file: SharedFile | undefined;
   return {
-    share() {
+    share(recalled) {
       if (context.isDestroyed) return 'ENODEV';
       if (file !== undefined) return file;
-      const shared = hbm.share(offset, bytes);
+      const forget =
+        recalled &&
+        (() => {
+          recalled();
+          file = undefined;
+        });
+      const shared = hbm.share(offset, bytes, forget);
       if (typeof shared !== 'string') file = shared;
       return shared;
     },

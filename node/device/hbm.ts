@@ -117,8 +117,8 @@ export class Hbm {
   }
 
   /** As `SharedRanges.share`. */
-  share(offset: number, bytes: number): SharedMemory | Errno {
-    return this.#shared?.share(offset, bytes) ?? 'EOPNOTSUPP';
+  share(offset: number, bytes: number, recalled?: () => void): SharedMemory | Errno {
+    return this.#shared?.share(offset, bytes, recalled) ?? 'EOPNOTSUPP';
   }
 
   /** As `SharedRanges.unsharing`, with the content kept. */

@@ -23,6 +23,11 @@ interface FileRange {
   readonly memory: SharedMemory;
 }
 
+interface Share extends FileRange {
+  /** Of a loan: called before it is taken back for somebody else. */
+  readonly recalled?: (() => void) | undefined;
+}
+
 export class SharedRanges {
   readonly #os: OperatingSystem;
   readonly #start: bigint;
@@ -30,7 +35,7 @@ export class SharedRanges {
   readonly #pageBytes: number;
   /** Ready to be shared. */
   readonly #files = new Map<number, FileRange>();
-  readonly #shares = new Map<number, FileRange>();
+  readonly #shares = new Map<number, Share>();
 
   /** Of the memory with the address `start`. */
   constructor(os: OperatingSystem, start: bigint, pageBytes: number) {
@@ -55,17 +60,27 @@ export class SharedRanges {
 
   /**
    * The file with the bytes [offset, offset + bytes), whose content stays. Nobody may write to them
-   * meanwhile unless they are exactly an allocation of which no part was ever shared. EINVAL: not whole pages; EBUSY:
-   * some of them are shared already; ENOMEM: the system gives no file.
+   * meanwhile unless they are exactly an allocation of which no part was ever shared. With `recalled` it is
+   * a loan: it moves nothing, and is taken back, after that has been called, when others share any of the bytes
+   * for good. EINVAL: not whole pages; EBUSY: some of them are shared already, or would have to be moved for
+   * a loan; ENOMEM: the system gives no file.
    */
-  share(offset: number, bytes: number): SharedMemory | Errno {
+  share(offset: number, bytes: number, recalled?: () => void): SharedMemory | Errno {
     if (bytes <= 0 || offset % this.#pageBytes !== 0 || bytes % this.#pageBytes !== 0) {
       return 'EINVAL';
     }
-    if (overlapping(this.#shares, offset, bytes).length > 0) return 'EBUSY';
-    const memory = this.#ownFile(offset, bytes) ?? this.#movedToFile(offset, bytes);
+    const others = overlapping(this.#shares, offset, bytes);
+    if (recalled !== undefined && others.length > 0) return 'EBUSY';
+    if (others.some((other) => other.recalled === undefined)) return 'EBUSY';
+    for (const loan of others) {
+      loan.recalled?.();
+      this.unshare(loan.memory, 'kept');
+    }
+    const own = this.#ownFile(offset, bytes);
+    if (own === undefined && recalled !== undefined) return 'EBUSY';
+    const memory = own ?? this.#movedToFile(offset, bytes);
     if (memory === undefined) return 'ENOMEM';
-    this.#shares.set(offset, { offset, memory });
+    this.#shares.set(offset, { offset, memory, recalled });
     return memory;
   }
 
@@ -180,11 +195,11 @@ export class SharedRanges {
   }
 }
 
-function overlapping(
-  ranges: ReadonlyMap<number, FileRange>,
+function overlapping<Range extends FileRange>(
+  ranges: ReadonlyMap<number, Range>,
   offset: number,
   bytes: number,
-): FileRange[] {
+): Range[] {
   return [...ranges.values()].filter(
     (one) => one.offset < offset + bytes && offset < one.offset + one.memory.bytes,
   );

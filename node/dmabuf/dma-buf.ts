@@ -35,6 +35,14 @@ export interface SharedFile {
   readonly bytes: number;
 }
 
+export interface ShareOptions {
+  /**
+   * A loan: not if the memory had to be moved for it, as somebody may be writing to it; and it ends when
+   * another buffer over the same memory is shared for good.
+   */
+  readonly inPlace?: boolean;
+}
+
 /** The exporter's side (`struct dma_buf_ops`). */
 export interface DmaBufOperations {
   /** Name shown in fdinfo. */
@@ -56,9 +64,10 @@ export interface DmaBufOperations {
   /**
    * hlsim's own: the memory as a file that other processes of the machine can map; the same one until
    * `unshare`, which ends their access and keeps the content. Both or neither. Without the reservation lock
-   * or under it.
+   * or under it. `recalled`: it is a loan, see `ShareOptions`; called when the exporter takes it back of itself,
+   * before it does. EBUSY: it is shared through another buffer, or cannot be lent in place.
    */
-  share?(): SharedFile | Errno;
+  share?(recalled?: () => void): SharedFile | Errno;
   /** Nothing if it is not shared. */
   unshare?(): Promise<void> | undefined;
   /** A processor is about to touch the memory, or is done. Without the reservation lock. */

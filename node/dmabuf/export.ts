@@ -53,6 +53,8 @@ export class ExportedDmaBuf implements DmaBuf, FileOperations {
   revocation: Revocation | undefined;
   /** Run when a mapping ends. */
   readonly unmapListeners = new Set<() => void>();
+  /** Importers that have handed the file of the memory on; see `dma_buf_share`. */
+  readonly shareListeners = new Set<() => void>();
   readonly #list: DmaBufList | undefined;
 
   constructor(operations: DmaBufOperations, size: number, list: DmaBufList | undefined) {

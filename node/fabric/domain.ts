@@ -9,6 +9,7 @@ import {
 } from '../verbs/context.ts';
 import type { Nic } from '../verbs/nic.ts';
 import type { Fid, FiErrno, FiInfo } from './fabric.ts';
+import { P2P_PROVIDER } from './info-types.ts';
 
 export class FiFabric implements Fid {
   readonly fclass = 'FI_CLASS_FABRIC';
@@ -42,6 +43,8 @@ export class FiDomain implements Fid {
   readonly nic: Nic;
   readonly context: IbvContext;
   readonly pd: IbvPd;
+  /** What endpoints share memory by with hosts of this machine; of provider `p2p` alone. */
+  readonly machine: Nic['machine'];
   /** Address vectors, regions, completion queues, counters and endpoints that are open. */
   readonly children = new Set<Fid>();
   readonly #releaseExitHook: () => void;
@@ -49,6 +52,7 @@ export class FiDomain implements Fid {
   constructor(fabric: FiFabric, { nic, process }: FiDomainInit) {
     this.fabric = fabric;
     this.nic = nic;
+    this.machine = fabric.info.fabric_attr?.prov_name === P2P_PROVIDER ? nic.machine : undefined;
     // Before the device's own hook: endpoints end in order, then the device finds nothing left.
     this.#releaseExitHook = process.onExit(() => this.#abandon());
     this.context = ibv_open_device(nic, process);

@@ -13,11 +13,17 @@ import type { IbvQpCounters } from '../verbs/qp-attributes.ts';
 import type { IbvWc } from '../verbs/wc.ts';
 import { BounceSlots } from './bounce-slots.ts';
 import type { FiDomain } from './domain.ts';
-import { type AckOutcome, type MessageHeader, readMessageHeader } from './message-header.ts';
+import {
+  type AckOutcome,
+  MESSAGE_HEADER_BYTES,
+  type MessageHeader,
+  readMessageHeader,
+} from './message-header.ts';
 import { type IncomingMessage, MessageStream } from './message-stream.ts';
 import type { PeerService } from './peer-service.ts';
 import { closeQueuePair, openQueuePair, RECV_DEPTH } from './queue-pair.ts';
 import { isOfOneRequest } from './send-ledger.ts';
+import { readWindowGrant, WINDOW_BODY_BYTES, type WindowGrant } from './window-message.ts';
 
 /**
  * How long a queue pair that has refused a request waits for the peer to replace its own, ms. A peer
@@ -39,6 +45,12 @@ export interface InboundInit {
   /** A write with data has landed. */
   remoteWriteData(data: number, length: number): void;
   acknowledged(sequence: number, outcome: AckOutcome): void;
+  /** Whether so many bytes may have been written through a window. */
+  mayHaveWritten(length: number): boolean;
+  /** The peer would like to map the region with this key. */
+  windowWanted(key: number): void;
+  /** The peer lets this side map the region with this key, or does not. */
+  windowAnswered(key: number, grant: WindowGrant | undefined): void;
   /** The peer does not speak this protocol. */
   violated(): void;
   /** It could not be connected. */
@@ -172,18 +184,38 @@ export class Inbound {
       return;
     }
     const header = readMessageHeader(this.#slots.bytes(slot, length));
-    const verdict = header === undefined ? 'violation' : this.#stream.judge(header, length);
+    const verdict = header === undefined ? 'violation' : this.#judge(header, length);
     if (header === undefined || verdict === 'violation') {
       this.#slots.give(slot);
       this.#init.violated();
     } else if (verdict === 'repeated') {
       this.#postReceive(slot);
+    } else if (header.kind === 'WRITTEN') {
+      this.#landed.push({ slot, header: undefined, data: header.data ?? 0, length: header.length });
     } else if (header.kind === 'ACK') {
       this.#postReceive(slot);
       this.#init.acknowledged(header.data ?? 0, header.outcome);
+    } else if (header.kind === 'WINDOW' || header.kind === 'WINDOW_WANTED') {
+      this.#collectWindow(slot, header);
     } else {
       this.#landed.push({ slot, header, length });
     }
+  }
+
+  #judge(header: MessageHeader, length: number): 'new' | 'repeated' | 'violation' {
+    const isLie = header.kind === 'WRITTEN' && !this.#init.mayHaveWritten(header.length);
+    return isLie ? 'violation' : this.#stream.judge(header, length);
+  }
+
+  #collectWindow(slot: number, { kind, data: key = 0, outcome }: MessageHeader): void {
+    const isOpen = kind === 'WINDOW' && outcome === 'DONE';
+    const length = MESSAGE_HEADER_BYTES + WINDOW_BODY_BYTES;
+    const body = this.#slots.bytes(slot, length).subarray(MESSAGE_HEADER_BYTES);
+    const grant = isOpen ? readWindowGrant(body) : undefined;
+    this.#postReceive(slot);
+    if (kind === 'WINDOW_WANTED') this.#init.windowWanted(key);
+    else if (isOpen && grant === undefined) this.#init.violated();
+    else this.#init.windowAnswered(key, grant);
   }
 
   /** False: nothing is left, or it has to wait. */

@@ -61,6 +61,9 @@ export const FI_ORDERS = [
 ] as const;
 export type FiOrder = (typeof FI_ORDERS)[number];
 
+/** The provider that shares memory between hosts of one machine. */
+export const P2P_PROVIDER = 'p2p';
+
 export type FiProgress = 'FI_PROGRESS_UNSPEC' | 'FI_PROGRESS_AUTO' | 'FI_PROGRESS_MANUAL';
 export type FiResourceMgmt = 'FI_RM_UNSPEC' | 'FI_RM_ENABLED' | 'FI_RM_DISABLED';
 

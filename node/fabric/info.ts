@@ -1,15 +1,20 @@
-/** fi_getinfo(3): which interfaces fit what a program asks for. hlsim has one, over verbs RC. */
+/**
+ * fi_getinfo(3): which interfaces fit what a program asks for. hlsim has one over verbs RC, by the name of what
+ * the links are made of (`ws`), and where hosts of one machine can share memory a second one (`p2p`), which is
+ * the first except that it reads and writes memory of peers on this machine itself.
+ */
 import { NIC_LIMITS } from '../verbs/limits.ts';
 import type { Nic } from '../verbs/nic.ts';
 import type { FiErrno } from './fabric.ts';
-import type {
-  FiCapability,
-  FiDomainAttr,
-  FiInfo,
-  FiMrMode,
-  FiOrder,
-  FiRxAttr,
-  FiTxAttr,
+import {
+  type FiCapability,
+  type FiDomainAttr,
+  type FiInfo,
+  type FiMrMode,
+  type FiOrder,
+  type FiRxAttr,
+  type FiTxAttr,
+  P2P_PROVIDER,
 } from './info-types.ts';
 import { POSTED_RECEIVES_MAX } from './match-queue.ts';
 import { SEND_DEPTH } from './queue-pair.ts';
@@ -58,7 +63,8 @@ const ORDERS: readonly FiOrder[] = [
 /** Bytes of immediate data, and of a key. */
 const CQ_DATA_BYTES = 4;
 const MR_KEY_BYTES = 4;
-const PROVIDER_NAME = 'verbs';
+/** What the provider over links is called besides: it is libfabric's verbs provider that it behaves as. */
+const LINK_ALIAS = 'verbs';
 const DOMAIN_NAME = 'hlsim0';
 
 /** Flags of fi_getinfo. */
@@ -76,6 +82,11 @@ export interface FiGetinfoOptions {
   readonly node?: string;
   readonly service?: string;
   readonly flags?: readonly FiGetinfoFlag[];
+  /**
+   * FI_PROVIDER of the program's environment (fabric(7)): names with commas between them, which alone are
+   * answered; or with `^` in front all others. `auto` and nothing: all.
+   */
+  readonly providers?: string;
 }
 
 /**
@@ -87,7 +98,7 @@ export interface FiGetinfoOptions {
 export function fi_getinfo(
   nic: Nic,
   hints?: FiInfo,
-  { version = FI_API_VERSION, node, flags = [] }: FiGetinfoOptions = {},
+  { version = FI_API_VERSION, node, flags = [], providers = '' }: FiGetinfoOptions = {},
 ): FiInfo[] | FiErrno {
   if (version > FI_API_VERSION) return 'FI_ENOSYS';
   if (flags.some((flag) => !GETINFO_FLAGS.has(flag))) return 'FI_EBADFLAGS';
@@ -95,10 +106,42 @@ export function fi_getinfo(
   if (flags.includes('FI_SOURCE') && isElsewhere) return 'FI_ENODATA';
   if (hints !== undefined && !fits(hints)) return 'FI_ENODATA';
   const caps = hints === undefined || hints.caps.length === 0 ? PRIMARY : hints.caps;
-  return [answer(nic, caps, hints)];
+  const found = providersOf(nic)
+    .filter((provider) => isAllowed(provider, providers) && isAskedFor(provider, hints))
+    .map((provider) => answer(provider.name, caps, hints));
+  return found.length > 0 ? found : 'FI_ENODATA';
 }
 
-function answer(nic: Nic, caps: readonly FiCapability[], hints: FiInfo | undefined): FiInfo {
+interface Provider {
+  readonly name: string;
+  /** What it may be called in hints and FI_PROVIDER. */
+  readonly names: readonly string[];
+  readonly lacks: readonly FiCapability[];
+}
+
+/** In order: that which shows a program's memory to other processes comes second, to those who ask for it. */
+function providersOf({ transport, machine }: Nic): Provider[] {
+  const name = transport.provider;
+  const links: Provider = { name, names: [name, LINK_ALIAS], lacks: [] };
+  const p2p: Provider = { name: P2P_PROVIDER, names: [P2P_PROVIDER], lacks: ['FI_REMOTE_COMM'] };
+  return machine === undefined ? [links] : [links, p2p];
+}
+
+function isAllowed({ names }: Provider, list: string): boolean {
+  if (list === '' || list === 'auto') return true;
+  const isExclusion = list.startsWith('^');
+  const listed = list.slice(isExclusion ? 1 : 0).split(',');
+  return names.some((name) => listed.includes(name)) !== isExclusion;
+}
+
+function isAskedFor({ names, lacks }: Provider, hints: FiInfo | undefined): boolean {
+  // Of a layered name (`verbs;ofi_rxm`) the core provider counts.
+  const asked = hints?.fabric_attr?.prov_name?.split(';')[0];
+  const isNamed = asked === undefined || names.includes(asked);
+  return isNamed && !lacks.some((capability) => hints?.caps.includes(capability));
+}
+
+function answer(name: string, caps: readonly FiCapability[], hints: FiInfo | undefined): FiInfo {
   const mr_mode: readonly FiMrMode[] = caps.includes('FI_HMEM')
     ? [...MR_MODES, 'FI_MR_HMEM']
     : MR_MODES;
@@ -138,7 +181,7 @@ function answer(nic: Nic, caps: readonly FiCapability[], hints: FiInfo | undefin
       cq_data_size: CQ_DATA_BYTES,
       mr_key_size: MR_KEY_BYTES,
     },
-    fabric_attr: { prov_name: `${PROVIDER_NAME};${nic.transport.provider}` },
+    fabric_attr: { prov_name: name },
   };
 }
 
@@ -146,8 +189,7 @@ function resourceMgmt(asked: FiDomainAttr | undefined) {
   return asked?.resource_mgmt === 'FI_RM_DISABLED' ? 'FI_RM_DISABLED' : 'FI_RM_ENABLED';
 }
 
-function fits({ ep_attr, caps, tx_attr = {}, rx_attr = {}, domain_attr, fabric_attr }: FiInfo) {
-  const provider = fabric_attr?.prov_name ?? PROVIDER_NAME;
+function fits({ ep_attr, caps, tx_attr = {}, rx_attr = {}, domain_attr }: FiInfo) {
   const { type, max_msg_size = 0 } = ep_attr;
   return (
     (type === 'FI_EP_RDM' || type === 'FI_EP_UNSPEC') &&
@@ -155,8 +197,7 @@ function fits({ ep_attr, caps, tx_attr = {}, rx_attr = {}, domain_attr, fabric_a
     caps.every((capability) => [...PRIMARY, ...SECONDARY].includes(capability)) &&
     fitsDomain(domain_attr, caps.includes('FI_HMEM')) &&
     fitsTransmit(tx_attr) &&
-    fitsReceive(rx_attr) &&
-    provider.split(';')[0] === PROVIDER_NAME
+    fitsReceive(rx_attr)
   );
 }
 

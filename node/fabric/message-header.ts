@@ -2,23 +2,30 @@
  * The header in front of everything that an endpoint sends to a peer by SEND, little-endian:
  *
  *   0   u64  tag; 0 for untagged messages
- *   8   u8   kind: 1 EAGER, 2 SEGMENT, 3 RTS, 4 ACK
+ *   8   u8   kind: 1 EAGER, 2 SEGMENT, 3 RTS, 4 ACK, 5 WRITTEN, 6 WINDOW_WANTED, 7 WINDOW
  *   9   u8   flags: 1 = tagged, 2 = has data, 4 = tell me when it is delivered
- *   10  u16  ACK: how the message ended, see `ACK_OUTCOMES`; else 0
- *   12  u32  bytes of the whole message
+ *   10  u16  ACK: how the message ended, see `ACK_OUTCOMES`; WINDOW: 0 open, 2 refused; else 0
+ *   12  u32  bytes of the whole message; WRITTEN: bytes that were written
  *   16  u32  sequence: number of this message on its way, modulo 2^32; equal for its segments
- *   20  u32  immediate data of the message; ACK: sequence of the message that it is about
+ *   20  u32  immediate data of the message; ACK: sequence of the message that it is about; WINDOW_WANTED,
+ *            WINDOW: key of a region
  *
  * EAGER: the message, or its first `SEGMENT_BYTES`, follows. SEGMENT: the next part. RTS ("ready to
  * send"): the message waits at its sender; a u64 address and a u64 key follow, under which the
  * receiver reads it. ACK: the message of that number is delivered or dropped (as libfabric's RxM).
+ *
+ * Between endpoints of provider `p2p`: WRITTEN: the sender has written to memory of the receiver, and that with
+ * data. WINDOW_WANTED: may the sender map the region with this key? WINDOW: the answer; `window-message.ts` has
+ * what follows if it may. All three have data, and but for WRITTEN a length of 0.
  */
+import { WINDOW_BODY_BYTES } from './window-message.ts';
+
 export interface MessageHeader {
   readonly kind: MessageKind;
   readonly tagged: boolean;
   /** 64 bit. */
   readonly tag: bigint;
-  /** Immediate data, 32 bit, if it has some; in an ACK, the number of the message. */
+  /** Immediate data, 32 bit, if it has some; in an ACK, the number of the message; of a window, the key. */
   readonly data: number | undefined;
   /** An ACK is wanted. */
   readonly wantsAck: boolean;
@@ -27,7 +34,15 @@ export interface MessageHeader {
   readonly sequence: number;
 }
 
-export const MESSAGE_KINDS = { EAGER: 1, SEGMENT: 2, RTS: 3, ACK: 4 } as const;
+export const MESSAGE_KINDS = {
+  EAGER: 1,
+  SEGMENT: 2,
+  RTS: 3,
+  ACK: 4,
+  WRITTEN: 5,
+  WINDOW_WANTED: 6,
+  WINDOW: 7,
+} as const;
 export type MessageKind = keyof typeof MESSAGE_KINDS;
 
 /**
@@ -80,21 +95,23 @@ export function readMessageHeader(bytes: Uint8Array): MessageHeader | undefined 
   if (kind === undefined || outcome === undefined) return undefined;
   if (flags > (TAGGED | HAS_DATA | WANTS_ACK)) return undefined;
   const length = view.getUint32(12, true);
-  if (!fitsKind(kind, length, bytes.byteLength - MESSAGE_HEADER_BYTES)) return undefined;
+  const data = (flags & HAS_DATA) !== 0 ? view.getUint32(20, true) : undefined;
+  const header = { kind, outcome, length, data };
+  if (!fitsKind(header, bytes.byteLength - MESSAGE_HEADER_BYTES)) return undefined;
   return {
-    kind,
+    ...header,
     tagged: (flags & TAGGED) !== 0,
     tag: view.getBigUint64(0, true),
-    data: (flags & HAS_DATA) !== 0 ? view.getUint32(20, true) : undefined,
     wantsAck: (flags & WANTS_ACK) !== 0,
-    outcome,
-    length,
     sequence: view.getUint32(16, true),
   };
 }
 
-/** Whether a SEND of this kind may have `body` bytes behind its header. */
-function fitsKind(kind: MessageKind, length: number, body: number): boolean {
+/** Whether a SEND with this header may have `body` bytes behind it. */
+function fitsKind(
+  { kind, outcome, length, data }: Pick<MessageHeader, 'kind' | 'outcome' | 'length' | 'data'>,
+  body: number,
+): boolean {
   switch (kind) {
     case 'EAGER':
       return body === Math.min(length, SEGMENT_BYTES) && length <= EAGER_BYTES;
@@ -104,7 +121,18 @@ function fitsKind(kind: MessageKind, length: number, body: number): boolean {
       return body === RTS_BODY_BYTES;
     case 'ACK':
       return body === 0;
+    case 'WRITTEN':
+      return body === 0 && data !== undefined && outcome === 'DONE' && length > 0;
+    case 'WINDOW_WANTED':
+      return body === 0 && data !== undefined && outcome === 'DONE' && length === 0;
+    case 'WINDOW':
+      return body === windowBodyBytes(outcome) && data !== undefined && length === 0;
   }
+}
+
+/** `undefined`: there is no such answer. */
+function windowBodyBytes(outcome: AckOutcome): number | undefined {
+  return { DONE: WINDOW_BODY_BYTES, FAILED: 0, UNREADABLE: undefined }[outcome];
 }
 
 /** Writes the body of an RTS. */

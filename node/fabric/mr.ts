@@ -42,6 +42,10 @@ class DomainMr implements FiMr, Fid {
   readonly #domain: FiDomain;
   #closed = false;
   #released: Promise<void> = Promise.resolve();
+  /** Of those that peers have the memory from: how they hear that it has ended. */
+  readonly #lenders = new Set<() => void>();
+  #isWatched = false;
+  #wasLent = false;
 
   constructor(domain: FiDomain, verbs: IbvMr) {
     this.#domain = domain;
@@ -56,13 +60,56 @@ class DomainMr implements FiMr, Fid {
     return this.#released;
   }
 
-  /** Operations under way may fail; later ones do, at the peer too. Idempotent. */
+  /**
+   * Operations under way may fail; later ones do, at the peer too. Memory that a peer has mapped is moved, so that
+   * the peer cannot reach it: nobody should be writing to it meanwhile. Idempotent.
+   */
   close(): undefined {
     if (this.#closed) return;
     this.#closed = true;
-    this.#released = ibv_dereg_mr(this.verbs);
+    this.#recall();
+    const unshared = this.#wasLent ? this.verbs.unshare() : undefined;
+    const deregistered = ibv_dereg_mr(this.verbs);
+    this.#released =
+      unshared === undefined
+        ? deregistered
+        : Promise.all([unshared, deregistered]).then(() => undefined);
     this.#domain.children.delete(this);
   }
+
+  /**
+   * As `fi_mr_shared`, but in place. `ended` is called, once and before the memory is gone, when peers have to
+   * stop: the region is closed or revoked, or another region takes the memory's file back.
+   */
+  lend(ended: () => void): FiSharedMemory | FiErrno {
+    const file = this.verbs.shared({ inPlace: true });
+    if (isErrno(file)) return FI_ERRNO_OF_ERRNO[file];
+    if (!this.#isWatched) this.verbs.whenTakenBack(() => this.#recall());
+    this.#isWatched = true;
+    this.#wasLent = true;
+    this.#lenders.add(ended);
+    return file;
+  }
+
+  /** The one that would be told is not interested any more. */
+  returned(ended: () => void): void {
+    this.#lenders.delete(ended);
+  }
+
+  #recall(): void {
+    this.#isWatched = false;
+    const lenders = [...this.#lenders];
+    this.#lenders.clear();
+    for (const ended of lenders) ended();
+  }
+}
+
+/** The region of a domain with this key. */
+export function regionOfKey({ children }: FiDomain, key: number): DomainMr | undefined {
+  for (const child of children) {
+    if (child instanceof DomainMr && child.verbs.rkey === key) return child;
+  }
+  return undefined;
 }
 
 /**

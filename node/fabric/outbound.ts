@@ -23,7 +23,7 @@ import { fiErrnoOfStatus } from './error-map.ts';
 import type { FiErrno } from './fabric.ts';
 import { PeerProbe } from './peer-probe.ts';
 import type { PeerService } from './peer-service.ts';
-import { closeQueuePair, openQueuePair, SEND_DEPTH } from './queue-pair.ts';
+import { closeQueuePair, openQueuePair, QUEUE_DEPTH } from './queue-pair.ts';
 import { isOfOneRequest, type RepeatScope, SendLedger } from './send-ledger.ts';
 import type { SendOperation } from './send-operation.ts';
 
@@ -98,6 +98,13 @@ export class Outbound {
   /** Nothing is under way. */
   get isIdle(): boolean {
     return this.#ledger.isIdle;
+  }
+
+  /** The peer has executed everything that nothing may overtake, and would take more. */
+  get isClear(): boolean {
+    const { nic } = this.#init.domain;
+    if (this.#state !== 'open' || this.#qp.failure !== undefined) return false;
+    return this.#ledger.isClear && nic.linkKind(this.#init.peer.nodeId) !== undefined;
   }
 
   /**
@@ -230,7 +237,7 @@ export class Outbound {
   /** Ends every operation outside of `scope`; the first that should be posted again with `status`. */
   #flush(status: IbvWcStatus, scope: RepeatScope): void {
     if (this.#qp.state !== 'IBV_QPS_ERR') ibv_modify_qp(this.#qp, { qp_state: 'IBV_QPS_ERR' });
-    this.#passOn(SEND_DEPTH, scope);
+    this.#passOn(QUEUE_DEPTH, scope);
     let cause = status;
     for (const operation of this.#ledger.takeAgain(scope)) {
       operation.ended(cause);
@@ -238,10 +245,12 @@ export class Outbound {
     }
   }
 
-  #canPost({ requests }: SendOperation, reserve: number): boolean {
+  #canPost(operation: SendOperation, reserve: number): boolean {
     if (this.#state !== 'open' || this.#qp.failure !== undefined) return false;
-    if (this.#ledger.pending + requests.length > SEND_DEPTH) return false;
-    const needed = requests.filter(({ opcode }) => OPCODES[opcode].consumesReceive).length;
+    if (!this.#ledger.hasRoom(operation)) return false;
+    const needed = operation.requests.filter(
+      ({ opcode }) => OPCODES[opcode].consumesReceive,
+    ).length;
     return needed === 0 || !this.#init.isManaged || this.#hasCredits(needed + reserve);
   }
 
@@ -263,7 +272,7 @@ export class Outbound {
 
   /** Takes up to `limit` completions; how many there were. */
   #passOn(limit: number, scope: RepeatScope = 'afterFailure'): number {
-    const completions = ibv_poll_cq(this.#qp.send_cq, Math.min(limit, SEND_DEPTH));
+    const completions = ibv_poll_cq(this.#qp.send_cq, Math.min(limit, QUEUE_DEPTH));
     assert(!isErrno(completions), 'Expected a queue as long as the send queue');
     for (const completion of completions) {
       const operation = this.#ledger.complete(this.#qp, completion, scope);

@@ -48,8 +48,22 @@ export interface OutgoingMessage {
   readonly ended: (outcome: Outcome) => void;
 }
 
-/** How all messages but acknowledgements are posted. */
-const DATA = { reserve: CONTROL_CREDITS, repeat: 'numbered' } as const;
+/** How all messages but answers are posted. */
+export const DATA = { reserve: CONTROL_CREDITS, repeat: 'numbered' } as const;
+/** How answers are posted. The peer waits for them: they get through even if the peer starts anew. */
+export const ANSWER = { reserve: 0, repeat: 'harmless' } as const;
+const NOTHING = new Uint8Array();
+
+/** A message of the endpoints themselves. */
+export interface ControlMessage {
+  readonly kind: 'ACK' | 'WRITTEN' | 'WINDOW_WANTED' | 'WINDOW';
+  readonly data: number;
+  readonly outcome?: AckOutcome;
+  readonly length?: number;
+  readonly body?: Uint8Array;
+}
+
+type ControlPosting = Pick<Posting, 'reserve' | 'repeat'> & Partial<Pick<Posting, 'ended'>>;
 
 interface Posting {
   readonly requests: readonly PlainWr[];
@@ -57,6 +71,8 @@ interface Posting {
   /** Credits that it must leave. */
   readonly reserve: number;
   readonly repeat: Repeat;
+  readonly isOrdered?: boolean;
+  readonly isBeside?: boolean;
   readonly ended: (status: IbvWcStatus) => void;
 }
 
@@ -97,12 +113,21 @@ export class OutgoingMessages {
 
   /** Tells the sender of message `about` how it ended here. */
   acknowledge(about: number, outcome: AckOutcome): FiErrno | undefined {
+    return this.control({ kind: 'ACK', data: about, outcome }, ANSWER);
+  }
+
+  /** Posts a header that stands for itself, with what follows it. FI_EAGAIN: nothing has happened. */
+  control(
+    { body = NOTHING, ...fields }: ControlMessage,
+    { ended = () => undefined, ...how }: ControlPosting,
+  ): FiErrno | undefined {
     if (this.#slots.free === 0) return this.#outbound.turnAway();
-    const slot = this.#writeHeader({ kind: 'ACK', data: about, outcome, length: 0 });
-    const requests = [this.#request(slot, MESSAGE_HEADER_BYTES)];
-    // The peer waits for it: it gets through even if the peer starts anew.
-    const ended = () => undefined;
-    return this.#post({ requests, slots: [slot], reserve: 0, repeat: 'harmless', ended });
+    const slot = this.#writeHeader({ length: 0, ...fields });
+    const length = MESSAGE_HEADER_BYTES + body.byteLength;
+    this.#slots.bytes(slot, length).set(body, MESSAGE_HEADER_BYTES);
+    const requests = [this.#request(slot, length)];
+    const isBeside = fields.kind === 'WINDOW' || fields.kind === 'WINDOW_WANTED';
+    return this.#post({ requests, slots: [slot], isOrdered: false, isBeside, ...how, ended });
   }
 
   /** The peer has acknowledged a message. */
@@ -182,13 +207,13 @@ export class OutgoingMessages {
   }
 
   /** Posts what makes up one message, and gives it its number if that works. */
-  #post({ requests, slots, reserve, repeat, ended }: Posting): FiErrno | undefined {
+  #post({ requests, slots, reserve, ended, ...how }: Posting): FiErrno | undefined {
     const free = () => {
       for (const slot of slots) this.#slots.give(slot);
     };
     const operation = new SendOperation({
+      ...how,
       requests,
-      repeat,
       ended: (status) => {
         // Frames of a request that failed may still stand in a link's queue, and be read there.
         if (status === 'IBV_WC_SUCCESS') free();

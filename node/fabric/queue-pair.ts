@@ -13,6 +13,10 @@ import type { FiDomain } from './domain.ts';
 export const RECV_DEPTH = 64;
 /** Requests per peer that are posted and have not completed. */
 export const SEND_DEPTH = 256;
+/** Questions and answers about windows that have room beside those: they take none of the program's. */
+export const WINDOW_DEPTH = 32;
+/** Requests of a queue pair. */
+export const QUEUE_DEPTH = SEND_DEPTH + WINDOW_DEPTH;
 /** A message is gathered from its header's slot and, if it lies in a region, from there. */
 const SEND_SGE = 2;
 
@@ -35,7 +39,7 @@ export function openQueuePair(
   direction: 'outbound' | 'inbound',
   { epoch, onCompletion, onEvent }: QueuePairUser,
 ): IbvQp {
-  const [sends, receives] = direction === 'outbound' ? [SEND_DEPTH, 0] : [0, RECV_DEPTH];
+  const [sends, receives] = direction === 'outbound' ? [QUEUE_DEPTH, 0] : [0, RECV_DEPTH];
   const cq = openCq(domain, sends + receives, onCompletion);
   const qp = ibv_create_qp(domain.pd, {
     send_cq: cq,

@@ -105,8 +105,8 @@ export class FiEndpoint implements Fid, CqUser, AvUser, ConnectionOwner, Receive
   }
 
   get counters(): FiEndpointCounters {
-    const present = [...this.#connections.values()].flatMap(({ counters }) => counters);
-    return sumOfTraffic(present, this.#past);
+    const present = [...this.#connections.values()].map(({ traffic }) => traffic);
+    return sumOfTraffic([], [...this.#past, ...present]);
   }
 
   bindAv(av: FiAv): FiErrno | undefined {
@@ -154,7 +154,7 @@ export class FiEndpoint implements Fid, CqUser, AvUser, ConnectionOwner, Receive
     connection.cancel();
     this.#connections.delete(address);
     this.#sequences.set(peerKey(connection.peer), connection.sequence);
-    this.#past.push(sumOfTraffic(connection.counters));
+    this.#past.push(connection.traffic);
     this.receiver.lost(address, { err: 'FI_ECANCELED', prov_errno: 'IBV_WC_WR_FLUSH_ERR' });
     this.receiver.forget(address);
   }
@@ -228,7 +228,7 @@ export class FiEndpoint implements Fid, CqUser, AvUser, ConnectionOwner, Receive
     this.#state = 'closed';
     for (const connection of this.#connections.values()) {
       connection.close();
-      this.#past.push(sumOfTraffic(connection.counters));
+      this.#past.push(connection.traffic);
     }
     this.#connections.clear();
     this.receiver.close();

@@ -203,7 +203,8 @@ export class Receiver {
       release();
       finish(outcomeOf(status));
     };
-    connection.fetch(new SendOperation({ requests: [request], repeat: 'harmless', ended }));
+    const how = { repeat: 'harmless', isOrdered: false } as const;
+    connection.fetch(new SendOperation({ requests: [request], ...how, ended }));
   }
 
   /** The completion of a receive, or of a look at a message. */

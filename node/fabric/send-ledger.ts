@@ -10,6 +10,7 @@ import type { IbvWc, IbvWcStatus } from '../verbs/wc.ts';
 import { OPCODES, sgeLength } from '../verbs/work-request.ts';
 import { FAILURE_CLASS, FI_ERRNO_OF_ERRNO } from './error-map.ts';
 import type { FiErrno } from './fabric.ts';
+import { SEND_DEPTH, WINDOW_DEPTH } from './queue-pair.ts';
 import { SendOperation } from './send-operation.ts';
 
 /**
@@ -24,6 +25,10 @@ const SIGNALED = ['IBV_SEND_SIGNALED'] as const;
 export class SendLedger {
   /** Requests on the queue pair whose completion has not been taken. */
   #pending = 0;
+  /** Of those, requests that have room of their own. */
+  #beside = 0;
+  /** Operations, under way or to be posted again, that nothing may overtake. */
+  #ordered = 0;
   #postedBytes = 0;
   /** Set by the operation that failed: nothing behind it has been executed. */
   #isRestUnexecuted = false;
@@ -42,9 +47,22 @@ export class SendLedger {
     return this.#pending === 0 && this.#again.length === 0;
   }
 
+  /** Nothing is under way that may not be overtaken. */
+  get isClear(): boolean {
+    return this.#ordered === 0;
+  }
+
+  /** The queue has a place for each of its requests. */
+  hasRoom({ requests, isBeside }: SendOperation): boolean {
+    return isBeside
+      ? this.#beside + requests.length <= WINDOW_DEPTH
+      : this.#pending - this.#beside + requests.length <= SEND_DEPTH;
+  }
+
   /** There is a new queue pair, with nothing on it. */
   restart(): void {
     this.#pending = 0;
+    this.#beside = 0;
     this.#postedBytes = 0;
     this.#isRestUnexecuted = false;
   }
@@ -52,15 +70,18 @@ export class SendLedger {
   /** Posts all requests of an operation, for which there is room. FI_EINVAL: nothing was posted. */
   post(qp: IbvQp, operation: SendOperation): FiErrno | undefined {
     if (operation === this.#again[0]) this.#again.shift();
+    else this.#enter(operation);
     operation.status = 'IBV_WC_SUCCESS';
     operation.remaining = operation.requests.length;
     for (const [index, wr] of operation.requests.entries()) {
       const errno = ibv_post_send(qp, { ...wr, wr_id: operation, send_flags: SIGNALED });
       if (isErrno(errno)) {
         assert(index === 0, `Expected room for all of an operation but found ${errno}`);
+        this.#leave(operation);
         return FI_ERRNO_OF_ERRNO[errno];
       }
       this.#pending++;
+      if (operation.isBeside) this.#beside++;
       this.#postedBytes += OPCODES[wr.opcode].answer === 'ack' ? sgeLength(wr.sg_list) : 0;
     }
     operation.endByte = this.#postedBytes;
@@ -71,15 +92,16 @@ export class SendLedger {
   complete(qp: IbvQp, { wr_id, status }: IbvWc, scope: RepeatScope): SendOperation | undefined {
     assert(wr_id instanceof SendOperation, 'Expected an operation of this connection');
     this.#pending--;
+    if (wr_id.isBeside) this.#beside--;
     wr_id.note(status);
     if (wr_id.remaining > 0) return undefined;
     if (wr_id.status === 'IBV_WC_WR_FLUSH_ERR') {
-      if (!this.#mayRepeat(wr_id, scope, qp.failure)) return wr_id;
+      if (!this.#mayRepeat(wr_id, scope, qp.failure)) return this.#leave(wr_id);
       this.#again.push(wr_id);
       return undefined;
     }
     if (wr_id.status !== 'IBV_WC_SUCCESS') this.#noteFailure(qp, wr_id.endByte, wr_id.status);
-    return wr_id;
+    return this.#leave(wr_id);
   }
 
   /** Takes out what should have been posted again and, in this scope, may not. */
@@ -87,7 +109,16 @@ export class SendLedger {
     const all = this.#again.splice(0);
     const stays = ({ repeat }: SendOperation) => scope === 'harmless' && repeat === 'harmless';
     this.#again.push(...all.filter(stays));
-    return all.filter((operation) => !stays(operation));
+    return all.filter((operation) => !stays(operation)).map((operation) => this.#leave(operation));
+  }
+
+  #enter({ isOrdered }: SendOperation): void {
+    if (isOrdered) this.#ordered++;
+  }
+
+  #leave(operation: SendOperation): SendOperation {
+    if (operation.isOrdered) this.#ordered--;
+    return operation;
   }
 
   #mayRepeat({ repeat }: SendOperation, scope: RepeatScope, cause: IbvWcStatus | undefined) {

@@ -16,6 +16,10 @@ export interface SendOperationInit {
   readonly requests: readonly PlainWr[];
   /** Whether it may be posted anew if the peer may have executed it already. */
   readonly repeat: Repeat;
+  /** False: what is posted behind it may overtake it. Default true. */
+  readonly isOrdered?: boolean;
+  /** It has room of its own in the queue (`WINDOW_DEPTH`). Default false. */
+  readonly isBeside?: boolean;
   /** Called once, with IBV_WC_SUCCESS or what went wrong. Not called if the endpoint closes first. */
   readonly ended: (status: IbvWcStatus) => void;
 }
@@ -23,6 +27,8 @@ export interface SendOperationInit {
 export class SendOperation {
   readonly requests: readonly PlainWr[];
   readonly repeat: Repeat;
+  readonly isOrdered: boolean;
+  readonly isBeside: boolean;
   readonly ended: (status: IbvWcStatus) => void;
   /** Requests under way. */
   remaining = 0;
@@ -31,10 +37,12 @@ export class SendOperation {
   /** Payload bytes that its queue pair sends, from the start to the end of this operation. */
   endByte = 0;
 
-  constructor({ requests, repeat, ended }: SendOperationInit) {
-    this.requests = requests;
-    this.repeat = repeat;
-    this.ended = ended;
+  constructor(init: SendOperationInit) {
+    this.requests = init.requests;
+    this.repeat = init.repeat;
+    this.isOrdered = init.isOrdered ?? true;
+    this.isBeside = init.isBeside ?? false;
+    this.ended = init.ended;
   }
 
   /** Notes how one of its requests ended. */

@@ -7,12 +7,7 @@ export function sumOfTraffic(
   queuePairs: readonly Readonly<IbvQpCounters>[],
   past: readonly FiEndpointCounters[] = [],
 ): FiEndpointCounters {
-  const sum: FiEndpointCounters = {
-    rmaBytesSent: 0,
-    rmaBytesReceived: 0,
-    messageBytesSent: 0,
-    messageBytesReceived: 0,
-  };
+  const sum = noTraffic();
   for (const counters of [...past, ...queuePairs.map(trafficOf)]) {
     sum.rmaBytesSent += counters.rmaBytesSent;
     sum.rmaBytesReceived += counters.rmaBytesReceived;
@@ -20,6 +15,10 @@ export function sumOfTraffic(
     sum.messageBytesReceived += counters.messageBytesReceived;
   }
   return sum;
+}
+
+export function noTraffic(): FiEndpointCounters {
+  return { rmaBytesSent: 0, rmaBytesReceived: 0, messageBytesSent: 0, messageBytesReceived: 0 };
 }
 
 function trafficOf(counters: Readonly<IbvQpCounters>): FiEndpointCounters {

@@ -8,7 +8,7 @@
  */
 import { assert } from '../../common/assert.ts';
 import { type Errno, isErrno } from '../../common/errno.ts';
-import type { SharedFile } from '../dmabuf/dma-buf.ts';
+import type { SharedFile, ShareOptions } from '../dmabuf/dma-buf.ts';
 import type { IbvPd } from './context.ts';
 import { type DmaBufMode, importDmaBuf, type RegionMemory } from './region-memory.ts';
 import { SegmentList } from './segments.ts';
@@ -123,16 +123,25 @@ export class IbvMr {
    * The region's memory as a file that other processes of the machine can map, until it is revoked or its
    * dma-buf released. EOPNOTSUPP: host memory, or an exporter that cannot; ENODEV: revoked or deregistered;
    * EACCES: peers may not both read and write it, and with the file they could; EINVAL: it is part of a
-   * dma-buf, or not whole pages; EBUSY: the memory is shared through another dma-buf; ENOMEM.
+   * dma-buf, or not whole pages; EBUSY: the memory is shared through another dma-buf, or cannot be shared in
+   * place; ENOMEM.
    */
-  shared(): SharedFile | Errno {
+  shared(options?: ShareOptions): SharedFile | Errno {
     if (this.kind === 'host') return 'EOPNOTSUPP';
     if (this.state !== 'VALID') return 'ENODEV';
     if (!PEER_ACCESS.every((flag) => this.#access.has(flag))) return 'EACCES';
-    return this.#memory.share?.() ?? 'EOPNOTSUPP';
+    return this.#memory.share?.(options) ?? 'EOPNOTSUPP';
   }
 
-  /** Calls `listener` when the exporter takes the memory back, before it is gone. */
+  /**
+   * Takes the file of the memory back from all who have it, whichever region of the dma-buf they have it
+   * from. Resolves when it is out of their reach, at once if this returns nothing.
+   */
+  unshare(): Promise<void> | undefined {
+    return this.#memory.unshare?.();
+  }
+
+  /** Calls `listener`, once, when the shared memory is taken back by somebody else, before it is gone. */
   whenTakenBack(listener: () => void): void {
     this.#memory.whenTakenBack?.(listener);
   }

@@ -11,6 +11,7 @@ import type { FrameSink, SendOutcome, Transport } from '../transport/transport.t
 import type { CmService } from './cm.ts';
 import { CmServices } from './cm-services.ts';
 import { type IbvContext, ibv_close_device } from './context.ts';
+import type { MachineMemory } from './machine-memory.ts';
 import type { IbvMr } from './mr.ts';
 import type { IbvQp } from './qp.ts';
 import type { DmaBufMode } from './region-memory.ts';
@@ -37,6 +38,8 @@ export interface NicInit {
   readonly scheduler: Scheduler;
   /** What becomes of dma-buf regions when their memory is taken back. Default `revocable`. */
   readonly dmaBufMode?: DmaBufMode | 'none';
+  /** Absent: memory is not shared with other hosts of the machine. */
+  readonly machine?: MachineMemory;
   onEvent?(event: NicEvent): void;
 }
 
@@ -55,6 +58,7 @@ export class Nic implements FrameSink {
   readonly transport: Transport;
   readonly scheduler: Scheduler;
   readonly dmaBufMode: DmaBufMode | 'none';
+  readonly machine: MachineMemory | undefined;
   readonly contexts = new Set<IbvContext>();
   readonly refused: Record<FrameRefusal, number> = {
     unknownQueuePair: 0,
@@ -80,6 +84,7 @@ export class Nic implements FrameSink {
     this.transport = init.transport;
     this.scheduler = init.scheduler;
     this.dmaBufMode = init.dmaBufMode ?? 'revocable';
+    this.machine = init.machine;
     this.#onEvent = (event) => init.onEvent?.(event);
     // Numbers start somewhere else on every host, so that one meant for another host misses here.
     const start = fnv1a(init.transport.nodeId);

@@ -19,7 +19,13 @@ import {
   dma_buf_unmap_attachment,
   dma_buf_unpin,
 } from '../dmabuf/attachment.ts';
-import type { DmaBuf, DmaBufAttachment, SgTable, SharedFile } from '../dmabuf/dma-buf.ts';
+import type {
+  DmaBuf,
+  DmaBufAttachment,
+  SgTable,
+  SharedFile,
+  ShareOptions,
+} from '../dmabuf/dma-buf.ts';
 import { dma_buf_get, dma_buf_put } from '../dmabuf/export.ts';
 import { dma_fence_init, dma_fence_signal } from '../dmabuf/fence.ts';
 import { asWorker } from '../dmabuf/lock-order.ts';
@@ -30,7 +36,7 @@ import {
   dma_resv_test_signaled,
 } from '../dmabuf/reservation.ts';
 import { dma_resv_wait_timeout } from '../dmabuf/reservation-wait.ts';
-import { dma_buf_share } from '../dmabuf/share.ts';
+import { dma_buf_share, dma_buf_unshare, dma_buf_when_unshared } from '../dmabuf/share.ts';
 import type { OpenFile } from '../process/file.ts';
 import type { SimProcess } from '../process/sim-process.ts';
 import type { Nic } from './nic.ts';
@@ -49,8 +55,10 @@ export interface RegionMemory {
   /** Of a dma-buf: its file, which the region holds. */
   readonly file?: OpenFile;
   /** Of a whole dma-buf: its memory as a file; see `dma_buf_share`. EINVAL: the region is a part of it. */
-  share?(): SharedFile | Errno;
-  /** Called when the exporter takes the memory back, before it is gone. */
+  share?(options?: ShareOptions): SharedFile | Errno;
+  /** As `dma_buf_unshare`. */
+  unshare?(): Promise<void> | undefined;
+  /** Called, once, when the exporter or another region takes the shared memory back, before it is gone. */
   whenTakenBack?(listener: () => void): void;
   /** Views of a range, by offset in the region. Only while `live`. */
   slice(offset: number, length: number): Uint8Array[];
@@ -86,7 +94,8 @@ class DmaBufMemory implements RegionMemory {
   #segments = new SegmentList([]);
   /** Revocable: the callback has run. It runs at most once. */
   #stopped = false;
-  readonly #listeners: (() => void)[] = [];
+  #listeners: (() => void)[] = [];
+  #stopListening: () => void = () => undefined;
   #released = false;
   #faulting = false;
   /** The end of a mapping that frames under way still need. */
@@ -117,9 +126,19 @@ class DmaBufMemory implements RegionMemory {
     return this.#attachment.dmaBuf.file;
   }
 
-  share(): SharedFile | Errno {
+  share(options?: ShareOptions): SharedFile | Errno {
     const { dmaBuf } = this.#attachment;
-    return this.#offset === 0 && this.#length === dmaBuf.size ? dma_buf_share(dmaBuf) : 'EINVAL';
+    if (this.#offset !== 0 || this.#length !== dmaBuf.size) return 'EINVAL';
+    const file = dma_buf_share(dmaBuf, options);
+    if (isErrno(file)) return file;
+    this.#stopListening();
+    this.#stopListening = dma_buf_when_unshared(dmaBuf, () => this.#takenBack());
+    return file;
+  }
+
+  unshare(): Promise<void> | undefined {
+    this.#stopListening();
+    return dma_buf_unshare(this.#attachment.dmaBuf);
   }
 
   slice(offset: number, length: number): Uint8Array[] {
@@ -133,6 +152,7 @@ class DmaBufMemory implements RegionMemory {
 
   async release(): Promise<void> {
     this.#released = true;
+    this.#stopListening();
     if (!this.#nic.isQuiet) await this.#nic.quiesce();
     if (this.#unmapping !== undefined) await this.#unmapping;
     await dma_buf_teardown(this.#attachment);
@@ -191,7 +211,7 @@ class DmaBufMemory implements RegionMemory {
 
   /** The exporter takes the memory back, under its lock. */
   invalidate(): void {
-    for (const listener of this.#listeners) listener();
+    this.#takenBack();
     if (this.#mode === 'revocable') {
       assert(!this.#stopped, 'Expected the memory of a region to be revoked once');
       this.#stopped = true;
@@ -215,6 +235,12 @@ class DmaBufMemory implements RegionMemory {
         });
       }),
     );
+  }
+
+  #takenBack(): void {
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) listener();
   }
 
   #unmapLocked(): void {

@@ -83,8 +83,7 @@ const TRAFFIC: Readonly<
         'sent',
       ),
     arrived: ({ target }, senders) =>
-      new DataView(target.memory.bytes.buffer).getBigUint64(8 * 100, true) ===
-      BigInt(senders.length),
+      target.memory.view.getBigUint64(8 * 100, true) === BigInt(senders.length),
   },
 };
 

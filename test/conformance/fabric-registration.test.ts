@@ -64,7 +64,7 @@ describe.each(FABRIC_PROVIDERS)('fabric conformance, registration: $name', (prov
     expect(only(fi_getinfo(nic))).toMatchObject({
       ep_attr: { type: 'FI_EP_RDM' },
       caps: ['FI_MSG', 'FI_TAGGED', 'FI_RMA', 'FI_ATOMIC', 'FI_HMEM'],
-      fabric_attr: { prov_name: `verbs;${nic.transport.provider}` },
+      fabric_attr: { prov_name: nic.transport.provider },
     });
     expect(
       only(fi_getinfo(nic, { ...HCL_HINTS, caps: [], domain_attr: GAUDI_DIRECT.domain_attr })),

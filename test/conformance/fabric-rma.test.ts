@@ -146,7 +146,7 @@ describe.each(FABRIC_PROVIDERS)('fabric conformance, memory: $name', (provider) 
   async function numbers() {
     const { world, a, b } = await pair();
     const target = await b.register(64);
-    const there = new DataView(target.memory.bytes.buffer);
+    const there = target.memory.view;
     const at = (op: FiAtomicTarget['op'], offset = 0): FiAtomicTarget => ({
       dest: 1,
       remoteAddress: target.mr.address + offset,
@@ -182,7 +182,7 @@ describe.each(FABRIC_PROVIDERS)('fabric conformance, memory: $name', (provider) 
       expect(there.getBigUint64(8, true)).toBe(41n);
       await run(() => fi_compare_atomic(a.endpoint, 7n, 41n, here, at('FI_CSWAP', 8), 'hit'));
       expect(there.getBigUint64(8, true)).toBe(7n);
-      expect(new DataView(own.memory.bytes.buffer).getBigUint64(16, true)).toBe(41n);
+      expect(own.memory.view.getBigUint64(16, true)).toBe(41n);
       expect(contexts(a)).toEqual(['sum', 'fetch', 'read', 'miss', 'hit']);
       expect(a.completions[0]).toMatchObject({ kind: 'atomic', flags: ['FI_WRITE', 'FI_ATOMIC'] });
       expect(a.completions[4]).toMatchObject({ flags: ['FI_READ', 'FI_ATOMIC'], length: 8 });

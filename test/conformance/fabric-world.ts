@@ -6,7 +6,9 @@ import { fi_ep_counters } from '../../node/fabric/endpoint.ts';
 import type { FiMr, FiMrBuffer } from '../../node/fabric/fabric.ts';
 import { createWebSocketTransport } from '../../node/transport/websocket-transport.ts';
 import { createNic } from '../../node/verbs/nic.ts';
+import { P2pWorld } from '../node/fabric/p2p-world.ts';
 import { FabricWorld, Rank, type RankInit, RankWorld } from '../node/fabric/world.ts';
+import { isMissing } from '../node/os/this-system.ts';
 import { settleOnWallClock } from '../node/transport/wall-clock.ts';
 
 /** Over sockets, on the wall clock. */
@@ -52,7 +54,16 @@ export interface FabricProvider {
   make(nranks: number, init: (index: number) => RankInit, network: NetworkInit): Promise<RankWorld>;
 }
 
-/** Every provider that the suite applies to. */
+const OVER_SHARED_MEMORY: FabricProvider = {
+  name: 'p2p',
+  make: async (nranks, rank, network) => {
+    // A network that is slow is for requests that are under way on it.
+    const isDirect = network.bandwidthBytesPerMs === undefined;
+    return new P2pWorld(nranks, { rank, ...network }, isDirect ? 'asked' : 'none');
+  },
+};
+
+/** Every provider that the suite applies to; that of shared memory where the system has it. */
 export const FABRIC_PROVIDERS: readonly FabricProvider[] = [
   {
     name: 'memory',
@@ -67,6 +78,7 @@ export const FABRIC_PROVIDERS: readonly FabricProvider[] = [
       );
     },
   },
+  ...(isMissing ? [] : [OVER_SHARED_MEMORY]),
 ];
 
 /**

@@ -45,4 +45,15 @@ describe('the transport of a host', () => {
     await settle();
     expect(events).toEqual(['lost stranger: Expected a host of this cluster but found stranger']);
   });
+
+  it('says of a host that the cluster has lost that it is, once', async () => {
+    const { here, events, settle } = world();
+    here.connect({ nodeId: 'there', address: lie });
+    await settle();
+    here.lose('there', 'its heartbeats are missed');
+    expect(events).toEqual(['up there']);
+    await settle();
+    expect(events).toEqual(['up there', 'lost there: its heartbeats are missed']);
+    expect(here.linkKind('there')).toBeUndefined();
+  });
 });

@@ -1,10 +1,17 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { KiB } from '../../../common/bytes.ts';
 import { delay, wallScheduler } from '../../../common/scheduler.ts';
+import { fi_close } from '../../../node/fabric/close.ts';
 import { fi_domain, fi_fabric } from '../../../node/fabric/domain.ts';
 import { type FiAccess, type FiMr, isFiErrno } from '../../../node/fabric/fabric.ts';
 import { fi_getinfo } from '../../../node/fabric/info.ts';
-import { fi_mr_reg, fi_mr_regattr, fi_mr_shared, verbsOf } from '../../../node/fabric/mr.ts';
+import {
+  fi_mr_reg,
+  fi_mr_regattr,
+  fi_mr_shared,
+  regionOfKey,
+  verbsOf,
+} from '../../../node/fabric/mr.ts';
 import type { FiSharedMemory } from '../../../node/fabric/mr-types.ts';
 import type { SimProcess } from '../../../node/process/sim-process.ts';
 import { MemoryNetwork } from '../../../node/transport/memory-transport.ts';
@@ -116,6 +123,26 @@ describe.skipIf(isMissing)(`a process that keeps what it was to give back${whyMi
     ]).toEqual(['EPERM', 'EPERM', 'EPERM']);
     bytes.fill(1);
     expect(await other.call('sum')).toBe(BYTES);
+  });
+
+  it('reaches a region that it was lent until the region is closed, and keeps nothing of it', async () => {
+    const { bench, domain, register, bytes } = await world();
+    const mr = await register();
+    const region = regionOfKey(domain, Number(mr.key));
+    const atTheEnd: number[] = [];
+    const lend = () => region?.lend(() => atTheEnd.push(bytes[0] ?? 0)) ?? 'FI_EINVAL';
+    const other = await disobedient(ok(lend()));
+    const hammering = other.call('hammer', HAMMER_MS);
+    while (bytes[BYTES - 1] === 0) await delay(wallScheduler, 1);
+    fi_close(mr);
+    await bench.run(mr.released);
+    expect(atTheEnd).toHaveLength(1);
+    expect(atTheEnd[0]).toBeGreaterThan(0);
+    bytes.fill(3);
+    expect(await hammering).toBeGreaterThan(0);
+    expect(bytes.every((byte) => byte === 3)).toBe(true);
+    expect(await other.call('sum')).not.toBe(3 * BYTES);
+    expect(lend()).toBe('FI_EIO');
   });
 
   it('keeps the device from nobody when it dies', async () => {

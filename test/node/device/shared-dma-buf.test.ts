@@ -6,7 +6,11 @@ import type { OwnershipPolicy } from '../../../node/device/ownership.ts';
 import type { DmaBuf } from '../../../node/dmabuf/dma-buf.ts';
 import { dma_buf_fd, dma_buf_get, dma_buf_put } from '../../../node/dmabuf/export.ts';
 import { dma_buf_revoke, dma_buf_unrevoke } from '../../../node/dmabuf/revoke.ts';
-import { dma_buf_share } from '../../../node/dmabuf/share.ts';
+import {
+  dma_buf_share,
+  dma_buf_unshare,
+  dma_buf_when_unshared,
+} from '../../../node/dmabuf/share.ts';
 import type { SharedMemory } from '../../../node/os/operating-system.ts';
 import { isMissing, openDescriptors, thisSystem, whyMissing } from '../os/this-system.ts';
 import { DeviceBench, mappedMemory, passDescriptor, UNUSED } from './device-bench.ts';
@@ -78,6 +82,31 @@ describe.skipIf(isMissing)(`a dma-buf of a device as a file${whyMissing}`, () =>
     expect([seen[0], bytes[0], bench.device().hbm.sharedCount]).toEqual([0, 3, 0]);
     // Its memory is ready to be shared again.
     expect(openDescriptors()).toBe(before);
+  });
+
+  it('is a loan if it is to be in place: whoever shares the memory for good takes it back', async () => {
+    const { bench, user, exportFd, dmaBuf, bytes, reach } = await exported();
+    const twin = ok(dma_buf_get(user.process, await exportFd()));
+    const part = ok(dma_buf_get(user.process, await exportFd(PAGE)));
+    const told: number[] = [];
+    const lent = ok(dma_buf_share(dmaBuf, { inPlace: true }));
+    dma_buf_when_unshared(dmaBuf, () => told.push(bytes[0] ?? 0));
+    const seen = reach(lent);
+    seen.fill(6);
+    expect([dma_buf_share(twin, { inPlace: true }), told]).toEqual(['EBUSY', []]);
+    const file = ok(dma_buf_share(twin));
+    expect(told).toEqual([6]);
+    const next = reach(file);
+    seen.fill(7);
+    expect([next[0], bytes[0], bytes[2 * PAGE - 1]]).toEqual([6, 6, 6]);
+    expect(dma_buf_share(dmaBuf, { inPlace: true })).toBe('EBUSY');
+    expect(dma_buf_unshare(twin)).toBeUndefined();
+    // It can be lent again; a part of it that is shared for good takes all of it back.
+    reach(ok(dma_buf_share(dmaBuf, { inPlace: true }))).fill(8);
+    const half = reach(ok(dma_buf_share(part)));
+    expect([told.length, half.byteLength, half[0], bytes[0]]).toEqual([2, PAGE, 8, 8]);
+    expect(bench.device().hbm.sharedCount).toBe(1);
+    for (const buffer of [twin, part]) dma_buf_put(buffer);
   });
 
   it('is refused for parts of pages, for memory that is shared already, and without a system', async () => {

@@ -1,88 +1,23 @@
 /** Peers that do not keep to the protocol above verbs. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { assert } from '../../../common/assert.ts';
-import { isErrno } from '../../../common/errno.ts';
-import { fi_av_insert } from '../../../node/fabric/av.ts';
 import { fi_close } from '../../../node/fabric/close.ts';
-import { outboundServiceOf } from '../../../node/fabric/connection.ts';
-import { encodeEndpointName } from '../../../node/fabric/endpoint-name.ts';
 import { FI_ADDR_UNSPEC } from '../../../node/fabric/fabric.ts';
 import {
   MESSAGE_HEADER_BYTES,
   type MessageHeader,
   RTS_BODY_BYTES,
   SEGMENT_BYTES,
-  writeMessageHeader,
   writeRemoteMessage,
 } from '../../../node/fabric/message-header.ts';
 import { AWAITED_MAX } from '../../../node/fabric/outgoing-messages.ts';
-import { openQueuePair, RECV_DEPTH } from '../../../node/fabric/queue-pair.ts';
-import { fi_trecv, fi_trecvmsg, fi_tsend } from '../../../node/fabric/tagged.ts';
-import { cm_open_service } from '../../../node/verbs/cm.ts';
-import { ibv_reg_mr } from '../../../node/verbs/mr.ts';
-import { type IbvQp, ibv_post_recv, ibv_post_send } from '../../../node/verbs/qp.ts';
-import { FabricWorld, host, type Rank, text } from './world.ts';
+import { RECV_DEPTH } from '../../../node/fabric/queue-pair.ts';
+import { fi_trecv, fi_trecvmsg } from '../../../node/fabric/tagged.ts';
+import { attack, expectAborted, post, send } from './hostile-world.ts';
+import { FabricWorld } from './world.ts';
 
-const HEADER: MessageHeader = {
-  kind: 'EAGER',
-  tagged: true,
-  tag: 1n,
-  data: undefined,
-  wantsAck: false,
-  outcome: 'DONE',
-  length: 0,
-  sequence: 1,
-};
-
-/** A SEND of an endpoint, with whatever header. */
-function send(header: Partial<MessageHeader>, body = 0): Uint8Array {
-  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES + body).fill(0xee);
-  writeMessageHeader({ ...HEADER, ...header }, bytes);
-  return bytes;
-}
-
-/** A victim, and an attacker that speaks verbs and says what it likes. */
-async function attacked() {
-  const world = new FabricWorld(2);
-  const [victim, attacker] = [world.rank(0), world.rank(1)];
-  const { context, nic } = attacker.domain;
-  const [inbound, outbound] = [cm_open_service(context, 1), cm_open_service(context, 1)];
-  assert(outbound.id === outboundServiceOf(inbound.id), 'Expected services in a row');
-  const { nodeId, address } = nic.transport;
-  fi_av_insert(victim.av, [encodeEndpointName({ nodeId, address, serviceId: inbound.id })]);
-  const user = { epoch: 1, onCompletion: () => undefined, onEvent: () => undefined };
-  const sender = openQueuePair(attacker.domain, 'outbound', user);
-  const receiver = openQueuePair(attacker.domain, 'inbound', user);
-  const memory = new Uint8Array(64 * 1024);
-  const mr = ibv_reg_mr(attacker.domain.pd, memory, 0, ['IBV_ACCESS_LOCAL_WRITE']);
-  assert(!isErrno(mr), 'Expected a region');
-  for (let index = 0; index < RECV_DEPTH; index++) {
-    const sge = { lkey: mr.lkey, address: index * 512, length: 512 };
-    ibv_post_recv(receiver, { wr_id: index, sg_list: [sge] });
-  }
-  const { services, domain } = victim.endpoint;
-  const peer = { nodeId: domain.nic.transport.nodeId, address: domain.nic.transport.address };
-  const onSettled = () => undefined;
-  outbound.connect({ peer: { ...peer, serviceId: services.inbound.id }, qp: sender, onSettled });
-  inbound.connect({ peer: { ...peer, serviceId: services.outbound.id }, qp: receiver, onSettled });
-  await world.until(() => victim.endpoint.connection(0)?.isConnected === true);
-  return { world, victim, sender };
-}
-
-function post(qp: IbvQp, bytes: Uint8Array): void {
-  const mr = ibv_reg_mr(qp.pd, bytes, 0, []);
-  assert(!isErrno(mr), 'Expected a region');
-  const sg_list = [{ lkey: mr.lkey, address: 0, length: bytes.byteLength }];
-  ibv_post_send(qp, { wr_id: 0, opcode: 'IBV_WR_SEND', sg_list });
-}
-
-/** The victim is done with the peer, and fine otherwise. */
-function expectAborted({ endpoint }: Rank): void {
-  expect(fi_tsend(endpoint, host(text('x')), 0, 1n, 's')).toBe('FI_ECONNABORTED');
-  expect(fi_trecv(endpoint, new Uint8Array(4), 0, 1n, 0n, 'r')).toBe('FI_ECONNABORTED');
-  expect(fi_trecv(endpoint, new Uint8Array(4), FI_ADDR_UNSPEC, 1n, 0n, 'r')).toBeUndefined();
-}
+/** On a network in memory. */
+const attacked = () => attack(new FabricWorld(2));
 
 describe('a peer that breaks the protocol is given up: FI_ECONNABORTED', () => {
   const cases: readonly (readonly [string, readonly Uint8Array[]])[] = [

@@ -64,7 +64,7 @@ describe('fi_getinfo', () => {
         ep_attr: HCL_HINTS.ep_attr,
         domain_attr,
         tx_attr: { inject_size: EAGER_BYTES },
-        fabric_attr: { prov_name: 'verbs;memory' },
+        fabric_attr: { prov_name: 'memory' },
       },
     ]);
   });

@@ -27,6 +27,7 @@ import { fi_getinfo } from '../../../node/fabric/info.ts';
 import { fi_mr_regattr } from '../../../node/fabric/mr.ts';
 import { SimProcess } from '../../../node/process/sim-process.ts';
 import { MemoryNetwork, type MemoryNetworkInit } from '../../../node/transport/memory-transport.ts';
+import type { MachineMemory } from '../../../node/verbs/machine-memory.ts';
 import { createNic, type Nic } from '../../../node/verbs/nic.ts';
 import { TestMemory } from '../verbs/world.ts';
 
@@ -53,6 +54,12 @@ export interface RankInit {
   readonly hints?: FiInfo;
   /** What completes in its queue; default both directions. */
   readonly cqFlags?: readonly FiBindFlag[];
+  /** FI_PROVIDER. */
+  readonly providers?: string;
+  /** What its memory is made of, instead of plain bytes. */
+  readonly memory?: (size: number) => TestMemory;
+  /** Before `register` resolves. */
+  readonly onRegistered?: (mr: FiMr) => Promise<void>;
   /** Binds more before the endpoint is enabled. */
   readonly bind?: (rank: Rank) => void;
 }
@@ -75,15 +82,18 @@ export class Rank {
   onProgress: () => void = () => undefined;
   /** Called after completions have been read. */
   onRead: () => void = () => undefined;
+  readonly #init: RankInit;
 
-  constructor(nic: Nic, { epoch = 1, cqSize = 1024, hints, cqFlags, bind }: RankInit = {}) {
+  constructor(nic: Nic, init: RankInit = {}) {
+    const { epoch = 1, cqSize = 1024, hints, cqFlags, bind, providers = '' } = init;
     this.nic = nic;
+    this.#init = init;
     this.process = new SimProcess({
       pid: lastPid++,
       containerId: 'c',
       memory: new SharedArrayBuffer(0),
     });
-    this.info = defined(ok(fi_getinfo(nic, hints))[0], 'an info');
+    this.info = defined(ok(fi_getinfo(nic, hints, { providers }))[0], 'an info');
     const domain = fi_domain(fi_fabric(this.info), this.info, { nic, process: this.process });
     this.domain = ok(domain);
     this.av = fi_av_open(this.domain);
@@ -128,11 +138,13 @@ export class Rank {
     size: number,
     access = EVERY_ACCESS,
   ): Promise<{ memory: TestMemory; mr: FiMr; fd: number }> {
-    const memory = new TestMemory(size, 4096);
+    const memory = this.#init.memory?.(size) ?? new TestMemory(size, 4096);
     const fd = memory.fd(this.process);
     const dmabuf = { fd, offset: 0, len: size, base_addr: 0x20_0000 };
     const attr = { dmabuf, access, iface: 'FI_HMEM_SYNAPSEAI' } as const;
-    return { memory, mr: ok(await fi_mr_regattr(this.domain, attr, ['FI_MR_DMABUF'])), fd };
+    const mr = ok(await fi_mr_regattr(this.domain, attr, ['FI_MR_DMABUF']));
+    await this.#init.onRegistered?.(mr);
+    return { memory, mr, fd };
   }
 }
 
@@ -182,16 +194,20 @@ export interface FabricWorldInit extends Omit<MemoryNetworkInit, 'scheduler' | '
   readonly seed?: number;
   /** Of each rank. */
   readonly rank?: (index: number) => RankInit;
+  /** Of the NIC of a host. */
+  readonly machine?: (nodeId: string) => MachineMemory;
 }
 
 export class FabricWorld extends RankWorld {
   readonly scheduler = new VirtualScheduler();
   readonly network: MemoryNetwork;
   readonly ranks: readonly Rank[];
+  readonly #machine: FabricWorldInit['machine'];
 
   constructor(nranks: number, init: FabricWorldInit = {}) {
     super();
-    const { seed, rank: initOf, ...properties } = init;
+    const { seed, rank: initOf, machine, ...properties } = init;
+    this.#machine = machine;
     this.network = new MemoryNetwork({
       scheduler: this.scheduler,
       latencyMs: 0.01,
@@ -203,8 +219,11 @@ export class FabricWorld extends RankWorld {
 
   /** One more rank, on host `index`, which must be new. */
   join(index: number, init?: RankInit): Rank {
-    const transport = this.network.transport(`host-${index}`);
-    return new Rank(createNic({ transport, scheduler: this.scheduler }), init);
+    const nodeId = `host-${index}`;
+    const transport = this.network.transport(nodeId);
+    const machine = this.#machine?.(nodeId);
+    const shared = machine === undefined ? {} : { machine };
+    return new Rank(createNic({ transport, scheduler: this.scheduler, ...shared }), init);
   }
 
   settle<T>(promise: Promise<T>): Promise<T> {

@@ -26,6 +26,30 @@ describe('ibv_reg_dmabuf_mr', () => {
   const host = () => new World().a;
   const PAGE = 4096;
 
+  it('tells, once, that shared memory is taken back by others: exporter or another region', async () => {
+    const a = host();
+    const file = { fd: 0, bytes: PAGE };
+    const memory = new TestMemory(PAGE, PAGE, { share: () => file, unshare: () => undefined });
+    const fd = memory.fd(a.process);
+    const region = async () => must(await ibv_reg_dmabuf_mr(a.pd, 0, PAGE, 0, fd, ALL_RIGHTS));
+    const [one, other, silent] = [await region(), await region(), await region()];
+    const told: string[] = [];
+    const share = () => {
+      for (const [name, mr] of Object.entries({ one, other })) {
+        expect(mr.shared()).toBe(file);
+        mr.whenTakenBack(() => told.push(name));
+      }
+    };
+    silent.whenTakenBack(() => told.push('silent'));
+    share();
+    await one.unshare();
+    await one.unshare();
+    expect(told).toEqual(['other']);
+    share();
+    memory.takeBack();
+    expect(told.toSorted()).toEqual(['one', 'one', 'other', 'other', 'silent']);
+  });
+
   it('takes any part of the buffer whose offset and iova agree below the page size', async () => {
     const a = host();
     const memory = new TestMemory(3 * PAGE, 1000);

@@ -41,8 +41,13 @@ export class TestMemory {
   readonly dmaBuf: DmaBuf;
   released = false;
 
-  constructor(size: number, segmentBytes = size, more: Partial<DmaBufOperations> = {}) {
-    this.bytes = new Uint8Array(size);
+  constructor(
+    size: number,
+    segmentBytes = size,
+    more: Partial<DmaBufOperations> = {},
+    bytes: Uint8Array = new Uint8Array(size),
+  ) {
+    this.bytes = bytes;
     this.dmaBuf = dma_buf_export(
       {
         exporter: 'test',
@@ -54,13 +59,18 @@ export class TestMemory {
           }
           return segments;
         },
+        ...more,
         release: () => {
           this.released = true;
+          more.release?.();
         },
-        ...more,
       },
       size,
     );
+  }
+
+  get view(): DataView {
+    return new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
   }
 
   /** The exporter takes the memory back from every importer that has it mapped now. */

@@ -1,7 +1,8 @@
 /**
  * How long each layer computes on this machine. In the steps of a training a submission holds jobs of
  * several layers, so layers are timed by themselves, after the training: one submission at a time, from
- * its call to its end. What a submission costs is in every time.
+ * its call to its end. What a submission costs is in every time. The gradients are all-reduced as in a step, so
+ * that a layer meets threads and caches as they are then.
  */
 import { defined } from '../common/assert.ts';
 import type { Clock } from '../common/clock.ts';
@@ -16,11 +17,18 @@ export const TIMED_STEPS = 21;
 /** Steps before them, which count for nothing. */
 const WARMUP_STEPS = 3;
 
+/** What a rank without rows does while the others time their layers: its part of their all-reduces. */
+export async function reduceWithOthers(reduce: LayerTimesInit['reduce']): Promise<void> {
+  for (let step = 0; step < WARMUP_STEPS + TIMED_STEPS; step++) await reduce();
+}
+
 export interface LayerTimesInit {
   readonly device: Pick<RankDevice, 'run'>;
   readonly clock: Clock;
   readonly layers: LayerJobs;
   readonly update: readonly Job[];
+  /** What a step of the training does after the backward pass and before the update; not timed. */
+  reduce(): Promise<unknown>;
 }
 
 /** Runs forward, backward and update again and again; gradients and parameters are of no use afterwards. */
@@ -29,11 +37,13 @@ export async function measureLayers({
   clock,
   layers: { forward, backward },
   update,
+  reduce,
 }: LayerTimesInit): Promise<LayerTimes> {
   const order = [...forward, ...backward.toReversed(), update];
   const samples = order.map((): number[] => []);
   for (let step = 0; step < WARMUP_STEPS + TIMED_STEPS; step++) {
     for (const [index, jobs] of order.entries()) {
+      if (jobs === update) await reduce();
       const startMs = clock.now();
       for (const part of submissionsOf(jobs)) await device.run(part);
       if (step >= WARMUP_STEPS) samples[index]?.push(clock.now() - startMs);

@@ -58,7 +58,7 @@ export interface TrainJson {
   readonly hidden: readonly number[];
   readonly bucketBytes: number;
   readonly overlap: Overlap;
-  /** Milliseconds of a step, means over all steps and ranks. */
+  /** Milliseconds of a rank's median step, the mean over the ranks. */
   readonly step: StepTimes;
   readonly ranks: number;
   readonly epochs: number;

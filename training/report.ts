@@ -43,7 +43,7 @@ const finalReport = z.strictObject({
   steps: count,
   /** All-reduces of a step. */
   buckets: count,
-  /** Of all steps, as `StepTimes` has them. */
+  /** Of the median step, as `StepTimes` has them. */
   computeMs: milliseconds,
   communicationMs: milliseconds,
   exposedMs: milliseconds,

@@ -111,9 +111,8 @@ export class TrainResults {
 }
 
 function meanStep(finals: readonly FinalReport[]): StepTimes {
-  const steps = finals.reduce((total, report) => total + report.steps, 0);
   const mean = (of: keyof StepTimes): number =>
-    finals.reduce((total, report) => total + report[of], 0) / steps;
+    finals.reduce((total, report) => total + report[of], 0) / finals.length;
   return {
     computeMs: mean('computeMs'),
     communicationMs: mean('communicationMs'),

@@ -13,8 +13,8 @@ import type { Clock } from '../common/clock.ts';
 import { BucketReducer, type ReducerLibrary } from './bucket-reducer.ts';
 import { type Bucket, FLOAT_BYTES, gradientBuckets } from './buckets.ts';
 import { pickRows, type SplitDigits } from './digits.ts';
-import { type StepTimes, summedGradients } from './gradient-step.ts';
-import { measureLayers } from './layer-times.ts';
+import { summedGradients } from './gradient-step.ts';
+import { measureLayers, reduceWithOthers } from './layer-times.ts';
 import { initialParameters, METRIC_COUNT, modelOf } from './model.ts';
 import { allocateModel, uploadRows } from './model-memory.ts';
 import type { TrainOptions } from './options.ts';
@@ -31,6 +31,7 @@ import {
   type ModelMemory,
   updateJobs,
 } from './step.ts';
+import { TimesOfSteps } from './times-of-steps.ts';
 
 /** The calls that a training makes: the package's, or those of a test. */
 export type TrainingLibrary = DeviceLibrary &
@@ -66,8 +67,7 @@ export class Trainer {
   readonly #parts: TrainerParts;
   readonly #startMs: number;
   #epoch = 0;
-  #steps = 0;
-  #times: StepTimes = { computeMs: 0, communicationMs: 0, exposedMs: 0 };
+  readonly #times = new TimesOfSteps();
   #accuracy = 0;
 
   private constructor(init: TrainerInit, parts: TrainerParts) {
@@ -142,9 +142,9 @@ export class Trainer {
       payloadBytesSent: counters.payloadBytesSent,
       controlBytesSent: counters.controlBytesSent,
       collectives: counters.collectives,
-      steps: this.#steps,
+      steps: this.#times.steps,
       buckets: buckets.length,
-      ...this.#times,
+      ...this.#times.median(),
       ...(layerTimes === undefined ? {} : { layerTimes }),
       seconds,
     };
@@ -159,11 +159,18 @@ export class Trainer {
   /** By the rows of the first batch; undefined without rows. The weights are of no use afterwards. */
   async #timeLayers(): Promise<LayerTimes | undefined> {
     const { clock } = this.#init;
-    const { device, memory, training, shards } = this.#parts;
+    const { device, memory, training, shards, reducer, buckets } = this.#parts;
+    const reduce = (): Promise<number> => {
+      for (const index of buckets.keys()) reducer.begin(index);
+      return reducer.finish();
+    };
     const [shard] = shards;
-    if (shard === undefined || shard.rows === 0) return undefined;
+    if (shard === undefined || shard.rows === 0) {
+      await reduceWithOthers(reduce);
+      return undefined;
+    }
     const layers = layerJobs(memory, deviceRows(training, 0, shard.rows), shard.batchRows);
-    return measureLayers({ device, clock, layers, update: updateJobs(memory) });
+    return measureLayers({ device, clock, layers, update: updateJobs(memory), reduce });
   }
 
   async #shareInitialParameters(): Promise<void> {
@@ -187,12 +194,7 @@ export class Trainer {
     const step = await summedGradients({ device, reducer, clock }, jobs, options.overlap);
     const summedMs = clock.now();
     await device.run(updateJobs(memory));
-    this.#steps++;
-    this.#times = {
-      computeMs: this.#times.computeMs + step.computeMs + clock.now() - summedMs,
-      communicationMs: this.#times.communicationMs + step.communicationMs,
-      exposedMs: this.#times.exposedMs + step.exposedMs,
-    };
+    this.#times.add({ ...step, computeMs: step.computeMs + clock.now() - summedMs });
   }
 
   /** Part of all held-out rows that are classified right. */

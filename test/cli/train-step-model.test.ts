@@ -16,16 +16,16 @@ import { trainingLibrary } from '../training/training-library.ts';
 import { record } from './recording-terminal.ts';
 
 /** Two ranks, one epoch. */
-async function trained(timeLayers: boolean): Promise<TrainSummary> {
+async function trained(timeLayers: boolean, batch = 32): Promise<TrainSummary> {
   const hidden = [16, 8];
-  const options = trainOptions({ epochs: 1, hidden, ...(timeLayers ? { timeLayers } : {}) });
+  const options = trainOptions({ epochs: 1, hidden, batch, ...(timeLayers ? { timeLayers } : {}) });
   const cluster = new SimulatedCluster({ hosts: 2, latencyMs: 0.01 });
   const results = new TrainResults(options, 2);
   const job = await cluster.run(async (rank) => {
     const library = trainingLibrary(rank);
     const world = await inlineWorld(rank);
     const { clock } = cluster.scheduler;
-    const digits = smallSplit(128, 16);
+    const digits = smallSplit(4 * batch, 16);
     const trainer = await Trainer.start({ library, world, digits, options, clock });
     const report = await trainer.runEpoch();
     if (rank.rank === 0) results.add(0, report);
@@ -65,6 +65,11 @@ describe('hlsim train --step-model', () => {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  });
+
+  it('has the times of the ranks with rows, and ends on those without', async () => {
+    const { layerTimes } = await trained(true, 1);
+    expect(layerTimes?.layers).toHaveLength(3);
   });
 
   it('changes no weight and no byte of the training, and times nothing unless asked', async () => {

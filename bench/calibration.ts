@@ -20,7 +20,7 @@ import { rotated } from './peers/rounds.ts';
 
 /** Several times what the slowest launch takes on two cores. */
 const LAUNCH_DEADLINE_MS = 180_000;
-const WARMUP = 5;
+const WARMUP = 20;
 
 const signal = abortOnSignals();
 try {

@@ -31,11 +31,17 @@ export function calibrationText(calibration: Calibration, inputs: CalibrationInp
     `${quantityText(quantity, value, DIGITS_SHOWN)}`,
     topology.parameters[name]?.value.text ?? '',
   ]);
+  const undetermined = fitted.flatMap(({ name, isDetermined }) =>
+    isDetermined
+      ? []
+      : `Not determined: ${name}, as neither half nor twice as much of it changes a time of the fit by 1 %; others take longer`,
+  );
   return [
     `Parameters of ${topology.name} fitted to ${pointsFile}, model ${model} (virtual time against measured time)`,
     '',
     renderTable(['parameter', 'fitted', 'before'], rows),
     '',
+    ...undetermined,
     `Fitted on ${counted(fittedPoints.length, 'point')}; times there are off by a factor of ${Math.exp(deviation).toPrecision(4)} (root mean square), which says nothing of the accuracy`,
     ...accuracyLines(calibration, holdout),
   ].join('\n');
@@ -90,7 +96,9 @@ export function calibrationJson(calibration: Calibration, inputs: CalibrationInp
     points: pointsFile,
     model,
     holdout,
-    parameters: fitted.map(({ name, quantity, value }) => ({ name, quantity, value })),
+    parameters: fitted.map(({ name, quantity, value, isDetermined }) => {
+      return { name, quantity, value, determined: isDetermined };
+    }),
     fit: { points: fittedPoints.length, deviation },
     accuracy: accuracy === undefined ? null : { ...accuracy, groups },
     fitted: fittedPoints.map(pointJson),

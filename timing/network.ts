@@ -58,6 +58,18 @@ export interface Card {
   readonly reduceBytesPerSecond: number;
   /** Bytes a second that a copy within its memory moves. */
   readonly copyBytesPerSecond: number;
+  /** Absent: it has hardware of its own for all that it does. */
+  readonly host?: CardHost;
+}
+
+/** Where a card's issue, reductions and copies are the work of one thread on cores that others share. */
+export interface CardHost {
+  /** Cards that name the same cores share them. */
+  readonly cores: string;
+  /** So many threads are carried out at full speed at a time; more than 0. */
+  readonly count: number;
+  /** Work of a turn of the thread's event loop, beside all that is done in it. */
+  readonly turnSeconds: number;
 }
 
 /** One number of the hardware, where it comes from, and how far it can be trusted. */

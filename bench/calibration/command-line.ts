@@ -1,6 +1,5 @@
 /** The command line of `npm run bench:calibration`. */
-import { parseArgs } from 'node:util';
-import { HlsimError, messageOf } from '../../common/errors.ts';
+import { parseFlags, wholeNumberFlag } from '../command-line.ts';
 
 export interface CalibrationFlags {
   readonly rounds: number;
@@ -12,6 +11,8 @@ export interface CalibrationFlags {
 
 const ROUNDS_MAX = 100;
 const ITERATIONS_MAX = 10_000;
+const TEXT = { type: 'string' } as const;
+const OPTIONS = { rounds: TEXT, iters: TEXT, output: TEXT, help: { type: 'boolean' } } as const;
 const DEFAULTS = { rounds: '5', iters: '20', output: 'points-machine' } as const;
 
 export const CALIBRATION_USAGE = `npm run bench:calibration -- [flags]
@@ -25,33 +26,11 @@ hlsim calibrate --help says how to fit them.`;
 
 /** @throws HlsimError `HLSIM_USAGE` */
 export function readCalibrationFlags(args: readonly string[]): CalibrationFlags {
-  const values = { ...DEFAULTS, ...parsed(args) };
+  const values = { ...DEFAULTS, ...parseFlags('bench:calibration', args, OPTIONS) };
   return {
-    rounds: integer('rounds', values.rounds, ROUNDS_MAX),
-    iterations: integer('iters', values.iters, ITERATIONS_MAX),
+    rounds: wholeNumberFlag('rounds', values.rounds, ROUNDS_MAX),
+    iterations: wholeNumberFlag('iters', values.iters, ITERATIONS_MAX),
     output: values.output,
     help: values.help === true,
   };
-}
-
-function parsed(args: readonly string[]) {
-  const text = { type: 'string' } as const;
-  const options = { rounds: text, iters: text, output: text, help: { type: 'boolean' } } as const;
-  try {
-    return parseArgs({ args: [...args], options }).values;
-  } catch (cause) {
-    throw usageError(`${messageOf(cause)}: see npm run bench:calibration -- --help`, { cause });
-  }
-}
-
-function integer(name: string, text: string, max: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : 0;
-  if (value >= 1 && value <= max) return value;
-  throw usageError(
-    `Expected --${name} to be a whole number from 1 to ${max} but found ${JSON.stringify(text)}`,
-  );
-}
-
-function usageError(message: string, options?: { readonly cause: unknown }): HlsimError {
-  return new HlsimError('HLSIM_USAGE', message, options);
 }

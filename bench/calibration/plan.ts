@@ -11,8 +11,10 @@ export interface Launch {
   readonly ranks: number;
 }
 
-/** 1 KiB to 4 MiB, from the cost of a message alone to that of its bytes. */
-export const SIZES = { min: '1K', max: '4M', factor: 16 } as const;
+/** From the cost of a message alone to that of its bytes; the first is for warming up alone. */
+export const SIZES = { min: '64', max: '4M', factor: 16 } as const;
+/** The first point: 1 KiB. What is measured before it, new processes run with code that is not compiled yet. */
+export const POINT_BYTES_MIN = 1024;
 /** Pieces of a step: the same for all, as the model of the machine has no tuner. */
 export const SLICE = '256K';
 

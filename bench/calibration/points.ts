@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { HlsimError } from '../../common/errors.ts';
 import { spreadOf } from '../peers/statistics.ts';
-import { type Launch, launchKey, type Provider } from './plan.ts';
+import { type Launch, launchKey, POINT_BYTES_MIN, type Provider } from './plan.ts';
 
 /** One time, of one size in one launch. */
 export interface Sample {
@@ -23,11 +23,12 @@ const benchFile = z.object({
   ),
 });
 
-/** @throws HlsimError `HLSIM_PROTOCOL_ERROR` for what is no result of `hlsim bench` */
+/** Without sizes that are for warming up. @throws HlsimError `HLSIM_PROTOCOL_ERROR` for what is no result of `hlsim bench` */
 export function samplesOf(launch: Launch, json: string): Sample[] {
   const parsed = benchFile.safeParse(JSON.parse(json));
   if (parsed.success) {
-    return parsed.data.results.map(({ size, slice_bytes: slice, out_of_place: { time } }) => ({
+    const counted = parsed.data.results.filter(({ size }) => size >= POINT_BYTES_MIN);
+    return counted.map(({ size, slice_bytes: slice, out_of_place: { time } }) => ({
       launch,
       bytes: size,
       slice,

@@ -1,6 +1,5 @@
 /** The command line of `npm run bench:overlap`. */
-import { parseArgs } from 'node:util';
-import { HlsimError, messageOf } from '../../common/errors.ts';
+import { parseFlags, wholeNumberFlag } from '../command-line.ts';
 
 export interface OverlapFlags {
   readonly rounds: number;
@@ -16,6 +15,11 @@ export const MEGABYTES_PER_SECOND = 1_000_000;
 const ROUNDS_MAX = 1_000;
 const STEPS_MAX = 1_000;
 const RATE_MAX = 100_000;
+const TEXT = { type: 'string' } as const;
+const OPTIONS = {
+  ...{ rounds: TEXT, steps: TEXT, 'link-rate': TEXT, json: TEXT },
+  help: { type: 'boolean' },
+} as const;
 const DEFAULTS = { rounds: '9', steps: '5', 'link-rate': '125' } as const;
 
 export const OVERLAP_USAGE = `npm run bench:overlap -- [flags]
@@ -30,37 +34,12 @@ See bench/README.md.`;
 
 /** @throws HlsimError `HLSIM_USAGE` */
 export function readOverlapFlags(args: readonly string[]): OverlapFlags {
-  const values = { ...DEFAULTS, ...parsed(args) };
+  const values = { ...DEFAULTS, ...parseFlags('bench:overlap', args, OPTIONS) };
   return {
-    rounds: integer('rounds', values.rounds, ROUNDS_MAX),
-    steps: integer('steps', values.steps, STEPS_MAX),
-    linkRate: MEGABYTES_PER_SECOND * integer('link-rate', values['link-rate'], RATE_MAX),
+    rounds: wholeNumberFlag('rounds', values.rounds, ROUNDS_MAX),
+    steps: wholeNumberFlag('steps', values.steps, STEPS_MAX),
+    linkRate: MEGABYTES_PER_SECOND * wholeNumberFlag('link-rate', values['link-rate'], RATE_MAX),
     json: values.json,
     help: values.help === true,
   };
-}
-
-function parsed(args: readonly string[]) {
-  const text = { type: 'string' } as const;
-  const options = {
-    ...{ rounds: text, steps: text, 'link-rate': text, json: text },
-    help: { type: 'boolean' },
-  } as const;
-  try {
-    return parseArgs({ args: [...args], options }).values;
-  } catch (cause) {
-    throw usageError(`${messageOf(cause)}: see npm run bench:overlap -- --help`, { cause });
-  }
-}
-
-function integer(name: string, text: string, max: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : 0;
-  if (value >= 1 && value <= max) return value;
-  throw usageError(
-    `Expected --${name} to be a whole number from 1 to ${max} but found ${JSON.stringify(text)}`,
-  );
-}
-
-function usageError(message: string, options?: { readonly cause: unknown }): HlsimError {
-  return new HlsimError('HLSIM_USAGE', message, options);
 }

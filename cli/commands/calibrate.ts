@@ -99,7 +99,7 @@ the CSV), collective, ranks, size, time_us (or time with units), and if need be 
 bandwidth: of each of many calls back to back), channels, chunks, slice.
 
 Examples:
-  hlsim calibrate points-machine-ws.csv --topology machine --fit message.latency,machine.rate --holdout 'ranks=3,8;algorithm!=ring'
+  hlsim calibrate points-machine-ws.csv --topology machine --fit process.turn,machine.rate --holdout 'ranks=3,8;algorithm!=ring'
   hlsim calibrate gaudi2.csv --topology hls2 --fit scaleUp.efficiency --output hls2.params.yaml
   hlsim calibrate points.csv --topology flat --model alpha-beta --fit alpha,beta --holdout every=5 --svg fit.svg`,
   );

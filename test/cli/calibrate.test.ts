@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { record } from './recording-terminal.ts';
 
 const EXAMPLE = 'examples/calibration/points.csv';
-const MACHINE = 'test/timing/calibration/points-machine.csv';
 const HEADER = 'algorithm,collective,ranks,size,time_us';
 
 let folder = '';
@@ -108,27 +107,4 @@ describe('hlsim calibrate', () => {
     expect(exitCode).not.toBe(0);
     expect(notes).toContain(expected);
   });
-});
-
-describe('docs/time-model.md', () => {
-  it.each(['message.latency,machine.rate', 'process.issue,machine.rate'])(
-    'has the figures of the fit of %s',
-    async (fit) => {
-      const json = join(folder, 'machine.json');
-      const rule = 'ranks=3,8;algorithm!=ring';
-      const line = ['calibrate', MACHINE, '--topology', 'machine', '--fit', fit];
-      expect((await record(...line, '--holdout', rule, '--json', json)).exitCode).toBe(0);
-      const { parameters, fit: own, accuracy } = JSON.parse(readFileSync(json, 'utf8'));
-      const [time, rate] = parameters.map(({ value }: { value: number }) => value);
-      const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
-      const cells = [
-        `${Math.round(time * 1e6)} us, ${(rate / 1e9).toFixed(3)} GB/s`,
-        Math.exp(own.deviation).toFixed(3),
-        [accuracy.median, accuracy.mean, accuracy.max].map(percent).join(', '),
-      ];
-      const [first, second] = fit.split(',');
-      const row = `| \`${first}\`, \`${second}\` | ${cells.join(' | ')} |`;
-      expect(readFileSync('docs/time-model.md', 'utf8')).toContain(row);
-    },
-  );
 });

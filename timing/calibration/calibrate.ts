@@ -34,6 +34,8 @@ export interface CalibrationRequest {
 export interface FittedValue extends FittedParameter {
   /** Bytes a second, seconds, or a plain number. */
   readonly value: number;
+  /** See `FitResult.areDetermined`. */
+  readonly isDetermined: boolean;
 }
 
 export interface Calibration {
@@ -58,7 +60,7 @@ export function calibrate(request: CalibrationRequest, prover: Prover): Calibrat
       parameters.map(({ name }, index) => [name, defined(values[index], `the value of ${name}`)]),
     );
   const at = (index: number): MeasuredPoint => defined(points[index], `point ${index}`);
-  const { values, deviation } = fitParameters({
+  const { values, areDetermined, deviation } = fitParameters({
     parameters,
     measured: fitIndices.map((index) => at(index).seconds),
     predictAll: (candidate) => pointModel.predict(overridesOf(candidate), fitIndices),
@@ -72,6 +74,7 @@ export function calibrate(request: CalibrationRequest, prover: Prover): Calibrat
     fitted: parameters.map((parameter, index) => ({
       ...parameter,
       value: defined(values[index], `the value of ${parameter.name}`),
+      isDetermined: areDetermined[index] === true,
     })),
     deviation,
     fittedPoints: fitIndices.map(predicted),

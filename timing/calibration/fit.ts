@@ -27,6 +27,11 @@ export interface FitRequest {
 export interface FitResult {
   /** In the parameters' order. */
   readonly values: readonly number[];
+  /**
+   * In the parameters' order: whether the points say what the value is. They do not where other parameters take so
+   * much longer that this one hardly matters, as a rate that is far above the others.
+   */
+  readonly areDetermined: readonly boolean[];
   /** Root of the mean square of log(predicted / measured). */
   readonly deviation: number;
 }
@@ -37,8 +42,10 @@ const DECADES = 5;
 const PASSES = 2;
 /** For derivatives, of logarithms: small against what matters, large against rounding. */
 const STEP = 1e-3;
-/** A parameter is of no influence if twice as much of it, and half of it, change no time by more. */
+/** A parameter is of no influence if no power of ten of it changes any time by more, as a part of it. */
 const NO_INFLUENCE = 1e-9;
+/** It is not determined if twice as much of it, and half of it, change no time by more. */
+const HARDLY_ANY_INFLUENCE = 0.01;
 const REMEMBERED_MAX = 4096;
 
 /**
@@ -55,9 +62,10 @@ export function fitParameters(request: FitRequest): FitResult {
   }
   const search = new Search(request);
   const logs = search.downhill(search.byDecades(parameters.map(({ start }) => Math.log(start))));
-  search.expectInfluence(logs);
+  search.expectInfluence();
   return {
     values: logs.map(Math.exp),
+    areDetermined: parameters.map((_, index) => search.isDetermined(logs, index)),
     deviation: Math.sqrt(search.error(logs) / measured.length),
   };
 }
@@ -69,6 +77,8 @@ class Search {
   readonly #max: readonly number[];
   /** Residuals by the parameters' logarithms. */
   readonly #known = new Map<string, readonly number[]>();
+  /** Indices of parameters that some time was seen to depend on. */
+  readonly #influential = new Set<number>();
   #predictions = 0;
 
   constructor(request: FitRequest) {
@@ -96,15 +106,9 @@ class Search {
     return leastSquares({ residuals, min: this.#min, max: this.#max, step: STEP }, start);
   }
 
-  expectInfluence(logs: readonly number[]): void {
-    const residuals = this.#residuals(logs);
+  expectInfluence(): void {
     for (const [index, { name }] of this.#request.parameters.entries()) {
-      const hasInfluence = [Math.LN2, -Math.LN2].some((by) =>
-        this.#residuals(this.#moved(logs, index, by)).some(
-          (residual, point) => Math.abs(residual - (residuals[point] ?? 0)) > NO_INFLUENCE,
-        ),
-      );
-      if (hasInfluence) continue;
+      if (this.#influential.has(index)) continue;
       throw new HlsimError(
         'HLSIM_USAGE',
         `Expected points whose times depend on ${name} but found none among those of the fit: leave it out, or hold out fewer`,
@@ -112,10 +116,24 @@ class Search {
     }
   }
 
+  isDetermined(logs: readonly number[], index: number): boolean {
+    return [Math.LN2, -Math.LN2].some(
+      (by) => this.#changeBetween(logs, this.#moved(logs, index, by)) > HARDLY_ANY_INFLUENCE,
+    );
+  }
+
+  /** Of the time that changes most, as a difference of logarithms. */
+  #changeBetween(some: readonly number[], others: readonly number[]): number {
+    const residuals = this.#residuals(others);
+    const changes = this.#residuals(some).map((one, point) => one - (residuals[point] ?? 0));
+    return Math.max(...changes.map(Math.abs));
+  }
+
   #bestDecade(logs: readonly number[], index: number): readonly number[] {
     let best = logs;
     for (let decade = -DECADES; decade <= DECADES; decade += 1) {
       const candidate = this.#moved(logs, index, decade * Math.LN10);
+      if (this.#changeBetween(logs, candidate) > NO_INFLUENCE) this.#influential.add(index);
       if (this.error(candidate) < this.error(best)) best = candidate;
     }
     return best;

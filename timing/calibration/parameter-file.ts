@@ -97,6 +97,7 @@ export interface ParameterFileInit {
     readonly name: string;
     readonly quantity: Quantity;
     readonly value: number;
+    readonly isDetermined: boolean;
   }[];
   /** On the held-out points; absent if there are none. */
   readonly accuracy?: Accuracy | undefined;
@@ -107,9 +108,13 @@ export function writeParameterFile(init: ParameterFileInit): string {
   const { topology, model, pointsFile, fitted, accuracy } = init;
   const source = `calibrated from ${pointsFile}, model ${model}`;
   const parameters = Object.fromEntries(
-    fitted.map(({ name, quantity, value }) => [
+    fitted.map(({ name, quantity, value, isDetermined }) => [
       name,
-      { value: quantityText(quantity, value), source, status: 'derived' },
+      {
+        value: quantityText(quantity, value),
+        source: isDetermined ? source : `${source}: hardly any time there depends on it`,
+        status: isDetermined ? 'derived' : 'assumed',
+      },
     ]),
   );
   const heldOut =

@@ -9,6 +9,7 @@ import { defined } from '../../common/assert.ts';
 import { HlsimError } from '../../common/errors.ts';
 import { predict } from '../engine/predict.ts';
 import type { Prover } from '../experiment/proof.ts';
+import { tooLargeError, WorkSizes } from '../experiment/work-size.ts';
 import type { Network } from '../network.ts';
 import type { LinkModel, PredictionRequest } from '../prediction.ts';
 import { SLICE_BYTES_DEFAULT } from '../sweep.ts';
@@ -30,6 +31,12 @@ export interface PointModelInit {
 const CALLS_BEFORE = 2;
 const CALLS_COUNTED = 2;
 
+/**
+ * Slices that all points together may simulate, as a fit does that a hundred times and more. Real measurements have
+ * some thousands.
+ */
+const SLICES_MAX = 2_000_000;
+
 /** A point with what is the same for every choice of parameters. */
 interface Prepared {
   readonly point: MeasuredPoint;
@@ -50,7 +57,10 @@ export class PointModel {
    */
   constructor(init: PointModelInit, prover: Prover) {
     this.#init = init;
-    this.#prepared = init.points.map((point) => atLine(point, () => prepare(point, init, prover)));
+    const budget = new WorkBudget();
+    this.#prepared = init.points.map((point) =>
+      atLine(point, () => prepare(point, init, prover, budget)),
+    );
   }
 
   /** Names of the parameters that the points' networks are made with. */
@@ -75,9 +85,16 @@ export class PointModel {
 }
 
 function secondsOf({ point, request, longer }: Prepared, network: Network): number {
-  const seconds = predicted({ ...request, network }, point);
-  if (longer === undefined) return seconds;
-  return (predicted({ ...longer, network }, point) - seconds) / CALLS_COUNTED;
+  const first = predicted({ ...request, network }, point);
+  const seconds =
+    longer === undefined
+      ? first
+      : (predicted({ ...longer, network }, point) - first) / CALLS_COUNTED;
+  if (seconds > 0) return seconds;
+  throw new HlsimError(
+    'HLSIM_USAGE',
+    `Expected points that take time but found that ${nameOfPoint(point)} on ${point.nranks} ranks takes none in the model: leave it out`,
+  );
 }
 
 function predicted(request: PredictionRequest, point: MeasuredPoint): number {
@@ -93,10 +110,11 @@ function prepare(
   point: MeasuredPoint,
   { topology, model, slotsPerConnection }: PointModelInit,
   prover: Prover,
+  budget: WorkBudget,
 ): Prepared {
   const { bytes, bytesPerElement } = point;
   const network = networkOfPoint(point, topology, {});
-  const work = provedWork(point, network, prover);
+  const { work, prove } = workOf(point, network, prover);
   const shape: CollectiveShape =
     'rounds' in work ? work : defined(work[0], 'the program of rank 0');
   const { work: named } = point;
@@ -110,6 +128,9 @@ function prepare(
     execution: { sliceBytes: point.sliceBytes ?? SLICE_BYTES_DEFAULT, slotsPerConnection },
     ranks: 'alike',
   };
+  // Before anything is walked through: what is too much is not even proved.
+  budget.spend(request, point.measure === 'latency' ? 1 : 2 * CALLS_BEFORE + CALLS_COUNTED);
+  prove();
   if (point.measure === 'latency') return { point, request };
   const programs = programsOf(request.work);
   const called = (calls: number): PredictionRequest => ({
@@ -127,14 +148,33 @@ function programsOf(work: PredictionRequest['work']): readonly Program[] {
   return 'rounds' in work ? lowerAll(work) : work;
 }
 
+/** What the points ask for, in bounded time and memory. */
+class WorkBudget {
+  readonly #sizes = new WorkSizes();
+  #slices = 0;
+
+  /** @throws HlsimError `HLSIM_USAGE` for more than a fit can simulate again and again */
+  spend(request: PredictionRequest, calls: number): void {
+    const size = this.#sizes.of(request);
+    const tooLarge = tooLargeError(size, `${request.network.nranks} ranks`);
+    if (tooLarge !== undefined) throw tooLarge;
+    this.#slices += calls * Math.max(size.slicesSimulated, size.stepsBuilt);
+    if (this.#slices <= SLICES_MAX) return;
+    throw new HlsimError(
+      'HLSIM_USAGE',
+      `Expected points whose programs have at most ${SLICES_MAX} steps and slices together, as they are simulated again and again, but found about ${Number(this.#slices.toPrecision(2))} up to here: leave out points, or take fewer ranks or larger slices`,
+    );
+  }
+}
+
 /** Files were proved when they were read. */
-function provedWork(
+function workOf(
   { work, collective, nranks, channels = 1, chunks }: MeasuredPoint,
   { topology }: Network,
   prover: Prover,
-): PredictionRequest['work'] {
+): { readonly work: PredictionRequest['work']; readonly prove: () => void } {
   if (work.kind === 'programs') {
-    if (work.programs.length === nranks) return work.programs;
+    if (work.programs.length === nranks) return { work: work.programs, prove: () => undefined };
     throw new HlsimError(
       'HLSIM_PROGRAM_UNREADABLE',
       `Expected a schedule for ${nranks} ranks in ${work.name} but found one for ${work.programs.length}`,
@@ -149,8 +189,7 @@ function provedWork(
     placement: 'outOfPlace',
     ...(chunks === undefined ? {} : { chunks }),
   };
-  prover.prove(request);
-  return buildSchedule(request);
+  return { work: buildSchedule(request), prove: () => void prover.prove(request) };
 }
 
 /** The first cards of each box, or the first of all where the point says nothing of boxes. */

@@ -8,7 +8,7 @@ import { assert, defined } from '../../common/assert.ts';
 import type { Network } from '../network.ts';
 import { FloatList, IntList } from './number-lists.ts';
 import type { Renumbering } from './renumbering.ts';
-import type { TemplateConnection, Templates } from './templates.ts';
+import { NONE, type TemplateConnection, type Templates } from './templates.ts';
 import { UsedLinks } from './used-links.ts';
 
 /** A hop is a segment of the route of a connection. All numbers of links are those of `UsedLinks`. */
@@ -20,6 +20,8 @@ export interface Plan {
   readonly connections: Connections;
   readonly hops: Hops;
   readonly links: UsedLinks;
+  /** How many cores there are of those that simulated ranks share. */
+  readonly cores: readonly number[];
   /** Which ranks are alike: of each class one is simulated. */
   readonly simulated: Renumbering;
 }
@@ -34,6 +36,9 @@ export interface Instances {
   readonly issueSeconds: Float64Array;
   readonly reduceBytesPerSecond: Float64Array;
   readonly copyBytesPerSecond: Float64Array;
+  /** Index in `Plan.cores`, or `NONE`; and what a turn of the thread takes. */
+  readonly cores: Int32Array;
+  readonly turnSeconds: Float64Array;
 }
 
 /** By connection from a simulated rank. */
@@ -78,13 +83,13 @@ interface PlanOptions {
 export function planOf(options: PlanOptions): Plan {
   const { templates, network, simulated } = options;
   const templateOf = templatesByRank(templates);
-  const instances = instancesOf(options, templateOf);
+  const { counts: cores, ...instances } = instancesOf(options, templateOf);
   const links = new UsedLinks(network, simulated);
   const ends = connectionsOf(options, instances, templateOf);
   const { firstHop, ...hops } = hopsOf(network, links, instances, ends);
   const connections = { ...ends, firstHop };
   countUses(templates, links, connections, hops);
-  return { templates, network, instances, connections, hops, links, simulated };
+  return { templates, network, instances, connections, hops, links, cores, simulated };
 }
 
 /** By rank of a template: its number. */
@@ -95,7 +100,7 @@ function templatesByRank({ templates }: Templates): ReadonlyMap<Rank, number> {
 function instancesOf(
   { templates, programs, network, simulated }: PlanOptions,
   templateOf: ReadonlyMap<Rank, number>,
-): Instances {
+): Instances & { readonly counts: readonly number[] } {
   const ranks: Rank[] = [];
   for (let rank = 0; rank < network.nranks; rank++) {
     if (simulated.representative(rank) === rank) ranks.push(rank);
@@ -113,6 +118,10 @@ function instancesOf(
       (firstConnection[instance] as number) + endOutgoing - firstOutgoing;
   }
   const cards = ranks.map((rank) => network.card(rank));
+  const cores = new Map(
+    cards.flatMap(({ host }) => (host === undefined ? [] : [[host.cores, host.count] as const])),
+  );
+  const names = [...cores.keys()];
   return {
     count: ranks.length,
     rank: Int32Array.from(ranks),
@@ -121,6 +130,11 @@ function instancesOf(
     issueSeconds: Float64Array.from(cards, (card) => card.issueSeconds),
     reduceBytesPerSecond: Float64Array.from(cards, (card) => card.reduceBytesPerSecond),
     copyBytesPerSecond: Float64Array.from(cards, (card) => card.copyBytesPerSecond),
+    cores: Int32Array.from(cards, ({ host }) =>
+      host === undefined ? NONE : names.indexOf(host.cores),
+    ),
+    turnSeconds: Float64Array.from(cards, ({ host }) => host?.turnSeconds ?? 0),
+    counts: [...cores.values()],
   };
 }
 

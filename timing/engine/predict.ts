@@ -46,6 +46,7 @@ export function predict(request: PredictionRequest): Prediction {
     delay,
     progress,
     isWhole: perSecond !== 1,
+    hasHosts: request.model === 'flow',
     wires: (receivers) => wires({ plan, queue, slotsPerConnection, receivers, trail, delay }),
   });
   const { time, last, done, all, messages, waiting } = run.run();

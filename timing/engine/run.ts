@@ -7,9 +7,11 @@
  * the present is worked out, so nothing earlier can still turn up.
  */
 import { defined } from '../../common/assert.ts';
+import { HostThreads, THREAD_ASK } from './host-threads.ts';
 import type { DelayFactor } from './jitter.ts';
 import type { MomentQueue } from './moment-queue.ts';
 import type { Plan } from './plan.ts';
+import { CORES_END } from './shared-cores.ts';
 import {
   COPIES,
   GATE,
@@ -20,6 +22,7 @@ import {
   type TemplateConnection,
 } from './templates.ts';
 import { COPY, ISSUE, REDUCTION, type Trail, WAITING } from './trail.ts';
+import { waitingWords } from './waiting-words.ts';
 import type { Receivers, Wires } from './wires.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -40,6 +43,8 @@ export interface RunOptions {
   readonly progress?: ((done: number) => void) | undefined;
   /** Work of the units takes whole units of time, rounded down. */
   readonly isWhole?: boolean;
+  /** Cards with a host have its cores do their work. */
+  readonly hasHosts?: boolean;
   readonly wires: (receivers: Receivers) => Wires;
 }
 
@@ -64,6 +69,7 @@ export class Run implements Receivers {
   readonly #progress: ((done: number) => void) | undefined;
   readonly #isWhole: boolean;
   readonly #wires: Wires;
+  readonly #threads: HostThreads | undefined;
   /** By instance: where the state of its tasks begins. */
   readonly #firstJoin: Float64Array;
   /** By entry of state: things that the task still waits for, when the last one so far was, and its piece of work. */
@@ -86,7 +92,8 @@ export class Run implements Receivers {
   #latest = 0;
   #last = NONE;
 
-  constructor({ plan, queue, trail, delay, progress, isWhole = false, wires }: RunOptions) {
+  constructor(options: RunOptions) {
+    const { plan, queue, trail, delay, progress, isWhole = false, wires } = options;
     const { instances, templates, connections } = plan;
     this.#plan = plan;
     this.#queue = queue;
@@ -120,6 +127,10 @@ export class Run implements Receivers {
     }
     this.#initJoins(templates.needs, templates.joins);
     this.#wires = wires(this);
+    if (options.hasHosts !== true || plan.cores.length === 0) return;
+    const finish = (instance: number, task: number, time: number, cause: number): void =>
+      this.#finish(instance, task, time, cause);
+    this.#threads = new HostThreads({ plan, queue, trail, delay, finish });
   }
 
   run(): RunResult {
@@ -131,8 +142,10 @@ export class Run implements Receivers {
       while (queue.time === now) {
         this.#takeAll(now);
         this.#serve(now);
+        this.#threads?.serve(now);
         this.#drain();
       }
+      this.#threads?.settle(now);
       this.#wires.settle(now);
       this.#drain();
     }
@@ -142,7 +155,10 @@ export class Run implements Receivers {
       done: this.#done,
       all: this.#all,
       messages: this.#messages,
-      waiting: (most) => this.#waiting(most),
+      waiting: (most) =>
+        waitingWords(this.#plan, this.#wires.waiting(most), most, (instance, join) => {
+          return this.#unmet[(this.#firstJoin[instance] as number) + join] as number;
+        }),
     };
   }
 
@@ -165,6 +181,8 @@ export class Run implements Receivers {
       queue.take();
       const { kind, subject, detail, cause } = queue;
       if (kind === UNIT) this.#requests.push(subject, detail, cause);
+      else if (kind === THREAD_ASK) this.#threads?.asked(subject, detail, now, cause);
+      else if (kind === CORES_END) this.#threads?.ended(subject, detail, now);
       else this.#wires.happen(kind, subject, detail, now, cause);
     }
   }
@@ -265,6 +283,10 @@ export class Run implements Receivers {
       const { firstWaiter } = templates;
       const [first, end] = [firstWaiter[step] as number, firstWaiter[step + 1] as number];
       this.#tell(instance, task, first, end, ready, cause);
+      return;
+    }
+    if (this.#threads?.has(instance) === true) {
+      this.#threads.ask(instance, task, ready, cause);
       return;
     }
     let issue = instances.issueSeconds[instance] as number;
@@ -373,26 +395,5 @@ export class Run implements Receivers {
         for (let of = firstOf; of < endOf; of++) this.#meet(instance, waiter, of, time, cause);
       }
     }
-  }
-
-  /** In words, messages that wait for a slot, and steps that wait for others. */
-  #waiting(most: number): string[] {
-    const words = this.#wires.waiting(most);
-    const { instances, templates } = this.#plan;
-    for (let instance = 0; instance < instances.count; instance++) {
-      const { firstStep, endStep } = this.#templateOf(instance);
-      const first = this.#firstJoin[instance] as number;
-      for (let step = firstStep; step < endStep && words.length < most; step++) {
-        const join = templates.joins[step] as number;
-        if (join === NONE || templates.kind[step] === GATE) continue;
-        const unmet = this.#unmet[first + join] as number;
-        if (unmet === 0) continue;
-        words.push(
-          `Rank ${instances.rank[instance]}, channel ${templates.channel[step]}, ` +
-            `step ${templates.index[step]}: waits for ${unmet} of its messages and earlier steps`,
-        );
-      }
-    }
-    return words.slice(0, most);
   }
 }

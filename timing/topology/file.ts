@@ -80,8 +80,15 @@ export const parameterSchema = z.strictObject(
 );
 
 const cardKind = z.strictObject(
-  { issue: parameterName, reduce: parameterName, copy: parameterName },
-  { error: 'the fields issue, reduce, copy' },
+  {
+    issue: parameterName,
+    reduce: parameterName,
+    copy: parameterName,
+    /** The cores that do all this, and what a turn of an event loop takes there. */
+    cores: nodeName.optional(),
+    turn: parameterName.optional(),
+  },
+  { error: 'the fields issue, reduce, copy, and cores and turn if cards share cores' },
 );
 
 const end = z
@@ -148,11 +155,15 @@ const switchSet = z.strictObject(
   { error: 'the fields count, boxesEach, taper, or {}' },
 );
 
+const cores = z.strictObject({ count: parameterName }, { error: 'the field count' });
+
 export const topologySchema = z.strictObject(
   {
     name: kindName,
     description: sentence('a text').optional(),
     parameters: record(parameterName, parameterSchema, [1, PARAMETERS_MAX], 'parameters'),
+    /** Cores that cards share, of which every one works for one card at a time. */
+    cores: record(nodeName, cores, [0, NODES_MAX], 'sets of cores').default({}),
     cards: record(kindName, cardKind, [1, NODES_MAX], 'kinds of cards'),
     boxKinds: record(kindName, boxKind, [1, NODES_MAX], 'kinds of boxes'),
     boxes: z
@@ -168,7 +179,7 @@ export const topologySchema = z.strictObject(
     switches: record(nodeName, switchSet, [0, NODES_MAX], 'switches').default({}),
     links: links.default([]),
   },
-  { error: 'the fields name, parameters, cards, boxKinds, boxes, switches, links' },
+  { error: 'the fields name, parameters, cores, cards, boxKinds, boxes, switches, links' },
 );
 
 type Checked = z.output<typeof topologySchema>;

@@ -1,6 +1,6 @@
 /** A topology file becomes a network. */
 import { defined } from '../../common/assert.ts';
-import type { Card, Link, LinkNumber, Network, Parameter, Route } from '../network.ts';
+import type { Card, CardHost, Link, LinkNumber, Network, Parameter, Route } from '../network.ts';
 import { kindsOfBoxes } from './box-kinds.ts';
 import type { NetworkChange } from './changes.ts';
 import type { TopologyFile } from './file.ts';
@@ -105,14 +105,21 @@ class CardTable {
   }
 
   card(rank: number): Card {
-    const { issue, reduce, copy } = this.#kind(this.#kindOf(rank));
+    const kind = this.#kind(this.#kindOf(rank));
     const slow = this.#slow.get(rank) ?? 1;
     return {
       name: this.#layout.cardName(this.#members.card(rank)),
-      issueSeconds: this.#values.time(issue) * slow,
-      reduceBytesPerSecond: this.#values.rate(reduce) / slow,
-      copyBytesPerSecond: this.#values.rate(copy) / slow,
+      issueSeconds: this.#values.time(kind.issue) * slow,
+      reduceBytesPerSecond: this.#values.rate(kind.reduce) / slow,
+      copyBytesPerSecond: this.#values.rate(kind.copy) / slow,
+      ...(kind.cores === undefined ? {} : { host: this.#host(kind.cores, kind.turn, slow) }),
     };
+  }
+
+  #host(cores: string, turn: string | undefined, slow: number): CardHost {
+    const { count } = defined(this.#layout.file.cores[cores], `cores ${cores}`);
+    const turnSeconds = turn === undefined ? 0 : this.#values.time(turn) * slow;
+    return { cores, count: this.#values.count(count), turnSeconds };
   }
 
   /** Kinds that take part. */
@@ -132,9 +139,10 @@ class CardTable {
   }
 
   #check(name: string): void {
-    const { reduce, copy } = this.#kind(name);
+    const { reduce, copy, cores, turn } = this.#kind(name);
     this.#values.rate(reduce);
     this.#values.rate(copy);
+    if (cores !== undefined) this.#host(cores, turn, 1);
   }
 
   #kind(name: string) {
@@ -162,8 +170,9 @@ function usedParameters(
 ): Parameter[] {
   const names = new Set<string | undefined>();
   for (const kind of used.cardKinds) {
-    const { issue, reduce, copy } = defined(file.cards[kind], kind);
-    for (const name of [issue, reduce, copy]) names.add(name);
+    const { issue, reduce, copy, cores, turn } = defined(file.cards[kind], kind);
+    const count = cores === undefined ? undefined : file.cores[cores]?.count;
+    for (const name of [issue, reduce, copy, turn, count]) names.add(name);
   }
   for (const number of used.links) {
     const spec = used.specOf(number);

@@ -14,11 +14,10 @@ type Refuse = (path: Path, problem: string) => never;
 /** Refuses the first name without a thing, and the first parameter of the wrong quantity. */
 export function checkReferences(file: TopologyFile, refuse: Refuse): void {
   const uses = new ParameterUses(file, refuse);
-  for (const [name, card] of Object.entries(file.cards)) {
-    uses.check(['cards', name, 'issue'], card.issue, 'time');
-    uses.check(['cards', name, 'reduce'], card.reduce, 'rate');
-    uses.check(['cards', name, 'copy'], card.copy, 'rate');
+  for (const [name, { count }] of Object.entries(file.cores)) {
+    uses.check(['cores', name, 'count'], count, 'fraction');
   }
+  checkCards(file, refuse, uses);
   checkSwitches(file, refuse, uses);
   for (const [name, kind] of Object.entries(file.boxKinds)) {
     const path = ['boxKinds', name];
@@ -30,6 +29,20 @@ export function checkReferences(file: TopologyFile, refuse: Refuse): void {
     refuse(['boxes', index, 'kind'], `to be ${oneOf(file.boxKinds)} but found ${kind}`);
   }
   checkLinks(file.links, ['links'], uses);
+}
+
+function checkCards({ cards, cores }: TopologyFile, refuse: Refuse, uses: ParameterUses): void {
+  for (const [name, card] of Object.entries(cards)) {
+    const path = ['cards', name];
+    uses.check([...path, 'issue'], card.issue, 'time');
+    uses.check([...path, 'reduce'], card.reduce, 'rate');
+    uses.check([...path, 'copy'], card.copy, 'rate');
+    if (card.cores === undefined && card.turn === undefined) continue;
+    if (card.cores === undefined || !Object.hasOwn(cores, card.cores)) {
+      refuse([...path, 'cores'], `to be ${oneOf(cores)} but found ${card.cores ?? 'nothing'}`);
+    }
+    if (card.turn !== undefined) uses.check([...path, 'turn'], card.turn, 'time');
+  }
 }
 
 function checkSwitches({ switches }: TopologyFile, refuse: Refuse, uses: ParameterUses): void {

@@ -55,6 +55,11 @@ export class ParameterValues {
     return name === undefined ? 1 : Math.min(1, this.#positive(name, 'fraction', 1));
   }
 
+  /** More than 0, not always whole. */
+  count(name: string): number {
+    return this.#positive(name, 'fraction', Number.POSITIVE_INFINITY);
+  }
+
   /** More than 0; 1 is everything. */
   taper(name: string): number {
     return this.#positive(name, 'fraction', Number.POSITIVE_INFINITY);

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { readPoints } from '../../../cli/calibrate-points.ts';
 import { calibrate } from '../../../timing/calibration/calibrate.ts';
 import { parseHoldout } from '../../../timing/calibration/holdout.ts';
 import {
@@ -77,23 +76,5 @@ describe('calibrate()', () => {
       /holds out none/,
     );
     expect(() => calibrate({ ...request, fit: ['delta'] }, new Prover())).toThrow(/"delta"/);
-  });
-
-  it('has a held-out error on this machine that is the same each time, as measured over ws', async () => {
-    const measured = await readPoints('test/timing/calibration/points-machine.csv');
-    const request = {
-      ...{ topology: builtInTopology('machine'), points: measured, model: 'flow' as const },
-      ...{ fit: ['message.latency', 'machine.rate'], slotsPerConnection },
-      holdout: parseHoldout('ranks=3,8;algorithm!=ring'),
-    };
-    const found = calibrate(request, new Prover());
-    expect(found.accuracy).toEqual(calibrate(request, new Prover()).accuracy);
-    const { points: count, median, mean, max } = found.accuracy ?? {};
-    expect([count, median?.toFixed(3), mean?.toFixed(3), max?.toFixed(3)]).toEqual([
-      56,
-      '0.364',
-      '0.383',
-      '0.911',
-    ]);
   });
 });

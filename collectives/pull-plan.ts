@@ -88,6 +88,8 @@ interface Span {
 }
 
 interface Access extends Span {
+  /** Out of place a part of its own. */
+  readonly buffer: BufferName;
   readonly round: number;
   /** Who reads, or writes. */
   readonly by: Rank;
@@ -146,10 +148,14 @@ class PulledMemory {
     for (const { src, dst, from, to, count, operand, effect } of transfers) {
       const [source, target] = [this.span(src, from, count), this.span(dst, to, count)];
       const isOntoItself = effect === 'copy' && src === dst && isSame(source, target);
-      this.histories[src]?.reads.push({ ...source, round, by: dst });
-      this.histories[dst]?.writes.push({ ...target, round, by: dst, isOntoItself });
+      this.histories[src]?.reads.push({ ...source, buffer: from.buffer, round, by: dst });
+      this.histories[dst]?.writes.push({
+        ...{ ...target, buffer: to.buffer, round, by: dst },
+        isOntoItself,
+      });
       if (operand !== undefined && !isSamePlace(operand, to)) {
-        this.histories[dst]?.reads.push({ ...this.span(dst, operand, count), round, by: dst });
+        const span = this.span(dst, operand, count);
+        this.histories[dst]?.reads.push({ ...span, buffer: operand.buffer, round, by: dst });
       }
     }
   }
@@ -170,12 +176,17 @@ class PulledMemory {
       for (const other of [...reads, ...writes]) {
         if (other === write || !touch(write, other)) continue;
         if (!isSame(write, other)) this.isSliceable = false;
-        if (other.round === write.round && !write.isOntoItself && !isOwnUpdate(write, other)) {
+        if (other.round === write.round && !isSpared(write, other) && !isOwnUpdate(write, other)) {
           this.conflict = `in round ${write.round} rank ${write.by} overwrites what another is to read`;
         }
       }
     }
   }
+}
+
+/** What copies its input onto itself takes nothing from those that read the input. Those of the output see it. */
+function isSpared({ isOntoItself = false, buffer }: Access, other: Access): boolean {
+  return isOntoItself && other.buffer !== buffer;
 }
 
 /** The same rank reads what it then replaces, in one pull. */

@@ -1,32 +1,41 @@
 /** The `hlsim` command: its parts, its help, and the way every command ends. */
 import { Command, CommanderError } from 'commander';
 import { keepAliveTimer } from '../common/scheduler.ts';
-import { benchCommand } from './commands/bench.ts';
-import { calibrateCommand } from './commands/calibrate.ts';
-import { coordinatorCommand } from './commands/coordinator.ts';
-import { costCommand } from './commands/cost.ts';
-import { demoCommand } from './commands/demo.ts';
-import { dmaBufCommand } from './commands/dmabuf.ts';
-import { downCommand } from './commands/down.ts';
-import { evictCommand } from './commands/evict.ts';
-import { exportCommand } from './commands/export.ts';
-import { nodeCommand } from './commands/node.ts';
-import { predictCommand } from './commands/predict.ts';
-import { psCommand } from './commands/ps.ts';
-import { runCommand } from './commands/run.ts';
-import { scenarioCommand } from './commands/scenario.ts';
-import { showCommand } from './commands/show.ts';
-import { smiCommand } from './commands/smi.ts';
-import { stepCommand } from './commands/step.ts';
-import { topoCommand } from './commands/topo.ts';
-import { traceCommand } from './commands/trace.ts';
-import { trainCommand } from './commands/train.ts';
-import { tuneCommand } from './commands/tune.ts';
-import { upCommand } from './commands/up.ts';
-import { verifyCommand } from './commands/verify.ts';
 import { type CommandContext, openContext } from './context.ts';
 import { reportFailure } from './failure.ts';
 import { hlsimVersion } from './package-files.ts';
+
+type MakeCommand = (context: CommandContext) => Command;
+
+/**
+ * How each command is made, in the order of the help. Read when it is asked for: a host process that starts
+ * loads a fraction of what all of them need.
+ */
+const COMMANDS: Readonly<Record<string, () => Promise<MakeCommand>>> = {
+  demo: async () => (await import('./commands/demo.ts')).demoCommand,
+  bench: async () => (await import('./commands/bench.ts')).benchCommand,
+  train: async () => (await import('./commands/train.ts')).trainCommand,
+  run: async () => (await import('./commands/run.ts')).runCommand,
+  up: async () => (await import('./commands/up.ts')).upCommand,
+  down: async () => (await import('./commands/down.ts')).downCommand,
+  ps: async () => (await import('./commands/ps.ts')).psCommand,
+  smi: async () => (await import('./commands/smi.ts')).smiCommand,
+  dmabuf: async () => (await import('./commands/dmabuf.ts')).dmaBufCommand,
+  evict: async () => (await import('./commands/evict.ts')).evictCommand,
+  trace: async () => (await import('./commands/trace.ts')).traceCommand,
+  scenario: async () => (await import('./commands/scenario.ts')).scenarioCommand,
+  verify: async () => (await import('./commands/verify.ts')).verifyCommand,
+  show: async () => (await import('./commands/show.ts')).showCommand,
+  cost: async () => (await import('./commands/cost.ts')).costCommand,
+  predict: async () => (await import('./commands/predict.ts')).predictCommand,
+  export: async () => (await import('./commands/export.ts')).exportCommand,
+  step: async () => (await import('./commands/step.ts')).stepCommand,
+  calibrate: async () => (await import('./commands/calibrate.ts')).calibrateCommand,
+  tune: async () => (await import('./commands/tune.ts')).tuneCommand,
+  topo: async () => (await import('./commands/topo.ts')).topoCommand,
+  coordinator: async () => (await import('./commands/coordinator.ts')).coordinatorCommand,
+  node: async () => (await import('./commands/node.ts')).nodeCommand,
+};
 
 /** The longest delay that a timer of the runtime takes. */
 const FOREVER_MS = 2 ** 31 - 1;
@@ -41,7 +50,8 @@ export async function runCommandLine(context: CommandContext): Promise<number> {
   // An unfinished command must not end with 0 because nothing else keeps the process alive.
   const release = keepAliveTimer(FOREVER_MS, () => undefined);
   try {
-    await hlsimCommand(context).parseAsync(context.argv, { from: 'user' });
+    const program = await hlsimCommand(context);
+    await program.parseAsync(context.argv, { from: 'user' });
     context.terminal.settle();
     return context.exitCode;
   } catch (reason) {
@@ -52,7 +62,8 @@ export async function runCommandLine(context: CommandContext): Promise<number> {
   }
 }
 
-function hlsimCommand(context: CommandContext): Command {
+/** With the command that is asked for; with all where none is, for the help and for what is misspelt. */
+async function hlsimCommand(context: CommandContext): Promise<Command> {
   const program = new Command('hlsim')
     .description('A cluster of simulated Habana Gaudi hosts')
     .version(hlsimVersion(), '-V, --version', 'print the version')
@@ -69,31 +80,10 @@ Examples:
   hlsim scenario run exfiltration
   hlsim bench --help`,
     );
-  const commands = [
-    demoCommand(context),
-    benchCommand(context),
-    trainCommand(context),
-    runCommand(context),
-    upCommand(context),
-    downCommand(context),
-    psCommand(context),
-    smiCommand(context),
-    dmaBufCommand(context),
-    evictCommand(context),
-    traceCommand(context),
-    scenarioCommand(context),
-    verifyCommand(context),
-    showCommand(context),
-    costCommand(context),
-    predictCommand(context),
-    exportCommand(context),
-    stepCommand(context),
-    calibrateCommand(context),
-    tuneCommand(context),
-    topoCommand(context),
-    coordinatorCommand(context),
-    nodeCommand(context),
-  ];
+  const [word = ''] = context.argv;
+  const asked = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
+  const makers = asked === undefined ? Object.values(COMMANDS) : [asked];
+  const commands = (await Promise.all(makers.map((make) => make()))).map((make) => make(context));
   for (const command of commands) program.addCommand(command);
   const parts = commands.flatMap((command) => command.commands);
   for (const command of [program, ...commands, ...parts]) {

@@ -33,7 +33,7 @@ const WRONG: readonly (readonly [commandLine: string, ...words: string[]])[] = [
   ['bench all_reduce --hosts 2 --channels 0', '--channels', 'from 1 to 32', '"0"'],
   ['bench all_reduce --hosts 2 --chunks 0', '--chunks', '"0"'],
   ['bench all_reduce --hosts 2 --slice 100', '--slice', 'multiple of 64', '"100"'],
-  ['bench all_reduce --hosts 2 --slice 1M', '--slice', 'at most 524288', '"1M"'],
+  ['bench all_reduce --hosts 2 --slice 2M', '--slice', 'at most 1048576', '"2M"'],
   ['bench all_reduce --hosts 2 --bitwise 1', '--bitwise', 'from 2', '"1"'],
   ['bench sendrecv --hosts 2 --algorithm direct', 'sendrecv without --algorithm', 'messages'],
   ['bench sendrecv --hosts 2 --channels 2', 'sendrecv without --channels'],

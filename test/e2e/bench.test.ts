@@ -1,10 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ALGORITHMS } from '../../collectives/algorithms.ts';
 import { readTuningFile } from '../../collectives/tuning-file.ts';
-import { TestProcesses } from './command.ts';
+import { type Command, type Ended, TestProcesses } from './command.ts';
+import { StandingCluster } from './standing-cluster.ts';
 
 let processes: TestProcesses;
 let directory: string;
@@ -16,6 +17,21 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
   await processes.expectNone();
 });
+
+/** Two hosts that stay, for what does not ask how a cluster starts. */
+const cluster = new StandingCluster();
+let standing: Record<string, string>;
+beforeAll(async () => {
+  standing = await cluster.up('--hosts', '2');
+});
+afterAll(async () => {
+  expect((await cluster.here('down')).code).toBe(0);
+  await cluster.end();
+});
+
+function onCluster(...args: string[]): Promise<Command & Ended> {
+  return processes.run(args, standing);
+}
 
 /** Rows of the table: the lines that are not comments. */
 function rows(stdout: string): string[][] {
@@ -117,10 +133,9 @@ describe('hlsim bench', () => {
   });
 
   it('that cannot write its JSON in the end says so in one line, after the table', async () => {
-    const { code, stdout, stderr } = await processes.run([
-      ...['bench', 'all_reduce', '--hosts', '2', '-b', '64', '-e', '64', '-n', '1'],
-      ...['--json', '/dev/full'],
-    ]);
+    const { code, stdout, stderr } = await onCluster(
+      ...['bench', 'all_reduce', '-b', '64', '-e', '64', '-n', '1', '--json', '/dev/full'],
+    );
     expect(code).toBe(1);
     expect(rows(stdout)).toHaveLength(1);
     expect(stderr.match(/^hlsim: .*$/gm)).toEqual([
@@ -130,9 +145,9 @@ describe('hlsim bench', () => {
   });
 
   it('without a check says that nothing was checked', async () => {
-    const { code, stdout } = await processes.run([
-      ...['bench', 'all_reduce', '--hosts', '2', '-b', '64', '-e', '64', '-n', '1', '-c', '0'],
-    ]);
+    const { code, stdout } = await onCluster(
+      ...['bench', 'all_reduce', '-b', '64', '-e', '64', '-n', '1', '-c', '0'],
+    );
     expect(code).toBe(0);
     expect(rows(stdout)[0]?.[8]).toBe('N/A');
   });
@@ -162,9 +177,9 @@ describe('hlsim bench', () => {
     ['sendrecv', ['N/A', 'N/A', 'N/A', 'N/A']],
     ['alltoall_v', ['N/A', 'N/A', 'N/A', 'N/A', expect.any(String), '512', 'KiB']],
   ])('%s has no figures in place', async (collective, rest) => {
-    const { code, stdout, stderr } = await processes.run([
-      ...['bench', collective, '--hosts', '2', '-b', '4K', '-e', '4K', '-n', '1'],
-    ]);
+    const { code, stdout, stderr } = await onCluster(
+      ...['bench', collective, '-b', '4K', '-e', '4K', '-n', '1'],
+    );
     expect(code, stderr).toBe(0);
     const [row] = rows(stdout);
     expect(row?.[8]).toBe('0');
@@ -193,11 +208,11 @@ describe('hlsim bench', () => {
   });
 
   it('--hccl-strict takes only what the real HCCL takes', async () => {
-    const words = ['bench', 'all_reduce', '--hosts', '2', '-b', '64', '-e', '64', '-n', '1'];
-    const refused = await processes.run([...words, '--hccl-strict', '-d', 'double']);
+    const words = ['bench', 'all_reduce', '-b', '64', '-e', '64', '-n', '1'];
+    const refused = await onCluster(...words, '--hccl-strict', '-d', 'double');
     expect(refused.code).not.toBe(0);
     expect(refused.lastNote).toMatch(/^hlsim: .*hcclInvalidArgument.* \[HLSIM_\w+\]$/);
-    const taken = await processes.run([...words, '--hccl-strict', '-d', 'bfloat16']);
+    const taken = await onCluster(...words, '--hccl-strict', '-d', 'bfloat16');
     expect(taken.code, taken.stderr).toBe(0);
   });
 
@@ -269,8 +284,8 @@ describe('hlsim bench --schedule', () => {
   it('runs a file that a person wrote, in the place that it is for', async () => {
     const file = join(directory, 'mine.xml');
     writeFileSync(file, HALVES);
-    const words = ['bench', 'all_reduce', '--hosts', '2', '--schedule', file, ...sizes];
-    const { code, stdout, stderr } = await processes.run([...words, '-d', 'half', '-o', 'avg']);
+    const words = ['bench', 'all_reduce', '--schedule', file, ...sizes];
+    const { code, stdout, stderr } = await onCluster(...words, '-d', 'half', '-o', 'avg');
     expect(code, stderr).toBe(0);
     const table = rows(stdout);
     expect(table).toHaveLength(3);
@@ -319,10 +334,9 @@ describe('hlsim tune', () => {
       file,
       'rules:\n  - collective: all_reduce\n    bytes: { from: 1K }\n    algorithm: binomialTree\n    channels: 2\n',
     );
-    const { code, stdout, stderr } = await processes.run([
-      ...['bench', 'all_reduce', '--hosts', '2', '-b', '64', '-e', '4K', '-f', '64', '-n', '1'],
-      ...['--tuning', file],
-    ]);
+    const { code, stdout, stderr } = await onCluster(
+      ...['bench', 'all_reduce', '-b', '64', '-e', '4K', '-f', '64', '-n', '1', '--tuning', file],
+    );
     expect(code, stderr).toBe(0);
     const choices = rows(stdout).map((row) => row.slice(13, 15).join(' '));
     expect(choices[1]).toBe('binomialTree x2');

@@ -133,15 +133,17 @@ describe('a cluster whose devices are kept', () => {
     await cluster.here('down');
   });
 
-  it.each([
-    [['--host', '1', '--device', '0'], /a host from 0 to 0, .* found 1/],
-    [['--host', '0', '--device', '2'], /a device from 0 to 1, .* found 2/],
-  ])('has no device at evict %j, and says what there is', async (place, words) => {
+  it('has no device at a place of evict that is not there, and says what there is', async () => {
     await cluster.up('--hosts', '1', '--devices', '2');
-    const { code, lastNote, stdout } = await evict(...place);
-    expect([code, stdout]).toEqual([2, '']);
-    expect(lastNote).toMatch(words);
-    expect(lastNote).toMatch(/^hlsim: .* \[HLSIM_USAGE\]$/);
+    for (const [place, words] of [
+      [['--host', '1', '--device', '0'], /a host from 0 to 0, .* found 1/],
+      [['--host', '0', '--device', '2'], /a device from 0 to 1, .* found 2/],
+    ] as const) {
+      const { code, lastNote, stdout } = await evict(...place);
+      expect([code, stdout]).toEqual([2, '']);
+      expect(lastNote).toMatch(words);
+      expect(lastNote).toMatch(/^hlsim: .* \[HLSIM_USAGE\]$/);
+    }
     await cluster.here('down');
   });
 });

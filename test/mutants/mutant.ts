@@ -25,6 +25,9 @@ export interface Edit {
 /** The variable that names the mutant to the runner's configuration. */
 export const MUTANT_VARIABLE = 'HLSIM_TEST_MUTANT';
 
+/** The variable with the folder where runs leave transformed modules to each other; without it they do not. */
+export const CACHE_VARIABLE = 'HLSIM_TEST_MUTANT_CACHE';
+
 /** `R4` of `R4b`. */
 export function scenarioOf({ id }: Mutant): string {
   return id.replace(/[a-z]$/, '');

@@ -2,7 +2,9 @@
  * The suite notices each fault that it is there for. Every mutant runs the tests that it names in a
  * process of its own, with the fault in; at least one of them must fail.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { defined } from '../../common/assert.ts';
@@ -11,6 +13,7 @@ import { ranWith } from './run.ts';
 import { MUTANTS, UNCHANGED } from './table.ts';
 
 const TOP = fileURLToPath(new URL('../../', import.meta.url));
+const PLACE = { top: TOP, cache: mkdtempSync(join(tmpdir(), 'hlsim-mutants-')) };
 const SCENARIOS = Array.from({ length: 20 }, (_, index) => `R${index + 1}`);
 const NAMED = MUTANTS.map((mutant) => [`${mutant.id}: ${mutant.fault}`, mutant] as const);
 /** What a mutant that is itself broken fails with, instead of doing wrong. */
@@ -26,7 +29,7 @@ function run(mutant: Mutant): ReturnType<typeof ranWith> {
 }
 
 function started(mutant: Mutant): ReturnType<typeof ranWith> {
-  const running = runs.get(mutant.id) ?? ranWith(TOP, mutant);
+  const running = runs.get(mutant.id) ?? ranWith(PLACE, mutant);
   // Whoever asks for it hears of its failure.
   running.catch(() => undefined);
   runs.set(mutant.id, running);
@@ -61,13 +64,14 @@ describe('the table of mutants', () => {
   });
 });
 
-describe('the tests that a mutant names', () => {
-  afterAll(async () => {
-    await Promise.allSettled(runs.values());
-  });
+afterAll(async () => {
+  await Promise.allSettled(runs.values());
+  rmSync(PLACE.cache, { recursive: true });
+});
 
+describe('the tests that a mutant names', () => {
   it('pass without a fault, in the same runner', async () => {
-    const { passed, failures } = await ranWith(TOP, UNCHANGED);
+    const { passed, failures } = await ranWith(PLACE, UNCHANGED);
     expect(failures).toEqual([]);
     expect(passed).toBeGreaterThan(0);
   });

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MUTANT_VARIABLE, type Mutant } from './mutant.ts';
+import { CACHE_VARIABLE, MUTANT_VARIABLE, type Mutant } from './mutant.ts';
 
 /** Far above what any takes: the tests of one end at the first failure. */
 const RUN_TIMEOUT_MS = 90_000;
@@ -26,12 +26,19 @@ interface Report {
   }[];
 }
 
+export interface RunPlace {
+  /** The top of the project. */
+  readonly top: string;
+  /** A folder where runs leave transformed modules to each other. */
+  readonly cache: string;
+}
+
 /** Throws, with what the process printed, if it did not come to run tests. */
-export async function ranWith(top: string, { id, tests }: Mutant): Promise<MutantRun> {
+export async function ranWith(place: RunPlace, { id, tests }: Mutant): Promise<MutantRun> {
   const folder = mkdtempSync(join(tmpdir(), 'hlsim-mutant-'));
   try {
     const report = join(folder, 'report.json');
-    const printed = await vitest(top, id, ['--reporter=json', `--outputFile=${report}`]);
+    const printed = await vitest(place, id, ['--reporter=json', `--outputFile=${report}`]);
     const results = resultsIn(report).filter(({ status }) => /passed|failed/.test(status));
     if (results.length === 0) {
       throw new Error(
@@ -62,14 +69,14 @@ function resultsIn(file: string): Report['testResults'][number]['assertionResult
 }
 
 /** Resolves with what it printed, when it has ended, however that was. */
-function vitest(top: string, id: string, options: readonly string[]): Promise<string> {
+function vitest({ top, cache }: RunPlace, id: string, options: readonly string[]): Promise<string> {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST'));
   const child = spawn(
     process.execPath,
     [join(top, 'node_modules/vitest/vitest.mjs'), 'run', '--config', CONFIGURATION, ...options],
     {
       cwd: top,
-      env: { ...Object.fromEntries(inherited), [MUTANT_VARIABLE]: id },
+      env: { ...Object.fromEntries(inherited), [MUTANT_VARIABLE]: id, [CACHE_VARIABLE]: cache },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: RUN_TIMEOUT_MS,
     },

@@ -17,6 +17,7 @@ import {
   allocate,
   type InlineRank,
   joinWorld,
+  manyFloats,
   readFloats,
   SimulatedCluster,
   writeFloats,
@@ -44,9 +45,15 @@ function calls(nranks: number): Call[] {
   return all;
 }
 
+/** By seed: each is asked for by its rank and by the reference. */
+const inputs = new Map<number, Float32Array>();
+
 function inputOf(call: Call, rank: number): Float32Array {
-  const prng = new Prng(call.count * 64 + rank);
-  return Float32Array.from({ length: call.count }, () => prng.normal());
+  const seed = call.count * 64 + rank;
+  const prng = new Prng(seed);
+  const input = inputs.get(seed) ?? manyFloats(call.count, () => prng.normal());
+  inputs.set(seed, input);
+  return input;
 }
 
 /** What the schedule, executed in its own order, gives. */

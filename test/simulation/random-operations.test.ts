@@ -16,6 +16,7 @@ import {
   allocate,
   type InlineRank,
   joinWorld,
+  manyFloats,
   readFloats,
   SimulatedCluster,
   writeFloats,
@@ -90,15 +91,22 @@ function runOf(seed: number): Run {
 
 function inputOf(seed: number, rank: number, buffer: number, floats: number): Float32Array {
   const prng = new Prng(seed * 1000 + rank * BUFFERS + buffer);
-  return Float32Array.from({ length: floats }, () => prng.uint32() / 2 ** 32 - 0.5);
+  return manyFloats(floats, () => prng.float() - 0.5);
+}
+
+type Inputs = readonly (readonly Float32Array[])[];
+
+/** [rank][buffer]. */
+function inputsOf(seed: number, { hosts, devices, floats }: Run): Inputs {
+  return Array.from({ length: hosts * devices }, (_, rank) =>
+    Array.from({ length: BUFFERS }, (_unused, buffer) => inputOf(seed, rank, buffer, floats)),
+  );
 }
 
 /** All ranks' buffers after the calls, by the schedules alone: [rank][buffer]. */
-function reference(seed: number, { hosts, devices, floats, calls }: Run): Float32Array[][] {
-  const nranks = hosts * devices;
-  const memory = Array.from({ length: nranks }, (_, rank) =>
-    Array.from({ length: BUFFERS }, (_unused, buffer) => inputOf(seed, rank, buffer, floats)),
-  );
+function reference(inputs: Inputs, { calls }: Run): Float32Array[][] {
+  const nranks = inputs.length;
+  const memory = inputs.map((ofRank) => ofRank.map((one) => one.slice()));
   const topology = flatTopology(nranks);
   for (const { collective, count, root, send, recv } of calls) {
     const bytes = 4 * count * (collective === 'allGather' ? nranks : 1);
@@ -114,14 +122,18 @@ function reference(seed: number, { hosts, devices, floats, calls }: Run): Float3
   return memory;
 }
 
-async function play(cluster: SimulatedCluster, rank: InlineRank, seed: number, run: Run) {
+async function play(
+  cluster: SimulatedCluster,
+  rank: InlineRank,
+  { seed, run, inputs }: { readonly seed: number; readonly run: Run; readonly inputs: Inputs },
+) {
   const { channel } = rank;
   const { fd, comm } = await joinWorld(rank);
   const stream = await synStreamCreate(channel);
   const addresses: number[] = [];
-  for (let buffer = 0; buffer < BUFFERS; buffer++) {
+  for (const input of defined(inputs[rank.rank], 'inputs')) {
     const address = await allocate(channel, fd, 4 * run.floats);
-    await writeFloats(rank, fd, address, inputOf(seed, rank.rank, buffer, run.floats));
+    await writeFloats(rank, fd, address, input);
     addresses.push(address);
   }
   const prng = new Prng(seed + rank.rank);
@@ -151,15 +163,16 @@ describe('random operations, queued on two streams of random clusters', () => {
   it(`leave every buffer as their schedules say, whatever the network (${SEEDS} seeds)`, async () => {
     for (let seed = 1; seed <= SEEDS; seed++) {
       const run = runOf(seed);
+      const inputs = inputsOf(seed, run);
       const { hosts, devices, latencyMs, bandwidthBytesPerMs } = run;
       const cluster = new SimulatedCluster({ hosts, devices, latencyMs, bandwidthBytesPerMs });
       const results: Float32Array[][] = [];
       const job = await cluster.run(async (rank) => {
-        results[rank.rank] = await play(cluster, rank, seed, run);
+        results[rank.rank] = await play(cluster, rank, { seed, run, inputs });
       });
       const what = `seed ${seed}: ${JSON.stringify(run)}`;
       expect([...job.errors.values()], what).toEqual([]);
-      const expected = reference(seed, run);
+      const expected = reference(inputs, run);
       for (const [rank, buffers] of expected.entries()) {
         for (const [index, buffer] of buffers.entries()) {
           const found = defined(results[rank]?.[index], 'a result');

@@ -187,6 +187,7 @@ export const ENTRY_POINTS = [
   'bench/peers/command.ts',
   'bench/peers/hlsim-contestant.ts',
   'bench/timing.ts',
+  'bench/timing-alike.ts',
   'bench/transport-rate.ts',
   'bench/verbs.ts',
   'node/library.ts',

@@ -2,7 +2,7 @@
  * Engines of all ranks over a network and devices that do what is allowed in any order: bytes are
  * really moved and added up, and bytes in use are watched for races.
  */
-import { expect } from 'vitest';
+import { isDeepStrictEqual } from 'node:util';
 import {
   type ElementArray,
   elementArray,
@@ -12,7 +12,7 @@ import type { ChunkTable } from '../../../collectives/chunks.ts';
 import { inPlaceAlias } from '../../../collectives/collective.ts';
 import type { Program } from '../../../collectives/program.ts';
 import type { BufferName } from '../../../collectives/schedule.ts';
-import { defined } from '../../../common/assert.ts';
+import { assert, defined } from '../../../common/assert.ts';
 import type { Prng } from '../../../common/prng.ts';
 import { Engine } from '../../../node/hccl/engine.ts';
 import type { Computation, Operand, Outgoing } from '../../../node/hccl/engine-ports.ts';
@@ -37,6 +37,11 @@ export interface WorldInit {
 interface Lock {
   readonly bytes: Uint8Array;
   readonly access: 'read' | 'write';
+}
+
+/** Not by `expect`, which is too slow for what every slice does. */
+function assertWithin(end: number, length: number): void {
+  assert(end <= length, `Expected at most ${length} but found ${end}`);
 }
 
 /** One rank's memory. */
@@ -72,7 +77,7 @@ class Memory {
   /** Bytes of a buffer; of `scratch`, with what the engine keeps there. */
   buffer(name: BufferName, offset: number, bytes: number): Uint8Array {
     const whole = this.#buffers[name];
-    expect(offset + bytes).toBeLessThanOrEqual(whole.byteLength);
+    assertWithin(offset + bytes, whole.byteLength);
     return whole.subarray(offset, offset + bytes);
   }
 
@@ -189,7 +194,7 @@ export class World {
     const { connection, message } = operand;
     if (operand.kind === 'slot') return this.#slot(rank, connection, message, bytes);
     const { offset, count, stride } = defined(connection.staging, 'staging');
-    expect(bytes).toBeLessThanOrEqual(stride);
+    assertWithin(bytes, stride);
     return memory.buffer('scratch', offset + (message % count) * stride, bytes);
   }
 
@@ -200,7 +205,7 @@ export class World {
     if (slots === undefined) return memory.slot(peer, lane, message, bytes);
     const region = defined(this.plans[rank]?.peers[peerIndex]?.slots, 'slots');
     const offset = slots.offset + (message % slots.count) * slots.stride;
-    expect(offset + bytes).toBeLessThanOrEqual(region.length);
+    assertWithin(offset + bytes, region.length);
     return memory.buffer('scratch', region.offset + offset, bytes);
   }
 
@@ -242,7 +247,8 @@ export class World {
       const landing = this.#landing(rank, message, inbound);
       this.#memory(peer).lock(landing, 'write')();
       landing.set(from);
-      expect(this.#engine(peer).arrive(inbound)?.bytes).toBe(slice.bytes);
+      const arrived = this.#engine(peer).arrive(inbound)?.bytes;
+      assert(arrived === slice.bytes, `Expected ${slice.bytes} bytes but found ${arrived}`);
       this.#later(`ack ${rank} ${peer} ${lane}`, () => {
         release();
         this.#engine(rank).sent(slice);
@@ -257,13 +263,13 @@ export class World {
     const { landing } = slice.step;
     if (landing === 'slot' || landing === undefined) {
       const theirs = defined(plan.inbound[inbound], 'a connection');
-      expect(theirs.slots).toEqual(connection.slots);
+      assert(isDeepStrictEqual(theirs.slots, connection.slots), 'Expected the same slots');
       return this.#slot(peer, theirs, slotMessage, slice.bytes);
     }
     const offers = defined(plan.peers[plan.peerOf.get(rank) ?? -1]?.offers, 'offers');
     const offer = defined(offers[landing.buffer], 'an offer');
     const offset = landing.offset + slice.offset;
-    expect(offset + slice.bytes).toBeLessThanOrEqual(offer.length);
+    assertWithin(offset + slice.bytes, offer.length);
     return this.#memory(peer).buffer(landing.buffer, offer.offset + offset, slice.bytes);
   }
 
@@ -283,7 +289,7 @@ export class World {
       end.announce(granted);
       this.#later(`control ${rank} ${peer}`, () => {
         const outbound = this.#indexOf(peer, 'outbound', rank, lane);
-        expect(this.#engine(peer).outboundLane(outbound).credit(released)).toBe(true);
+        assert(this.#engine(peer).outboundLane(outbound).credit(released), 'Expected a credit');
         this.#engine(peer).grant(outbound, granted);
       });
     });

@@ -32,6 +32,8 @@ interface Wire {
 
 interface Task {
   readonly rank: number;
+  /** What it needs beside the links. */
+  readonly unit: Unit | undefined;
   readonly order: number;
   readonly step: Step;
   readonly slice: number;
@@ -46,6 +48,8 @@ interface Task {
   hasLeft: boolean;
 }
 
+type Unit = 'reduce' | 'copy';
+
 export interface ReferenceRequest {
   readonly programs: readonly Program[];
   readonly counts: number;
@@ -59,12 +63,16 @@ export function referenceSeconds(request: ReferenceRequest): number | undefined 
   const { network, execution } = request;
   const wires = new Map<string, Wire>();
   const tasks = request.programs.flatMap((program) => tasksOf(program, request, wires));
+  const all = [...wires.values()];
+  const queues = queuesOf(tasks);
   let now = 0;
+  /** Those that are not done. */
+  let open = tasks;
   for (;;) {
-    while (move(tasks, [...wires.values()], network, execution, now)) {}
-    const all = [...wires.values()];
+    while (move(open, queues, all, network, execution, now)) {}
+    open = open.filter(({ state }) => state !== 'done');
     share(all, network);
-    const next = nextTime(tasks, all, now);
+    const next = nextTime(open, all, now);
     if (next === Number.POSITIVE_INFINITY) break;
     for (const message of flowing(all)) {
       const ends = now + message.remaining / message.rate;
@@ -107,6 +115,7 @@ function tasksOf(program: Program, request: ReferenceRequest, wires: Map<string,
         const to = step.sendTo === undefined ? undefined : wireFor(rank, step.sendTo, lane);
         return {
           rank,
+          unit: unitOf(step),
           order: own,
           step,
           slice,
@@ -172,9 +181,27 @@ function orderByDepends({ channels: own }: Program, channels: readonly Task[][][
   }
 }
 
+interface Queue {
+  readonly rank: number;
+  readonly unit: Unit;
+  /** All that ever stands in it. */
+  readonly tasks: readonly Task[];
+}
+
+function queuesOf(tasks: readonly Task[]): Queue[] {
+  const ranks = [...new Set(tasks.map(({ rank }) => rank))];
+  return ranks.flatMap((rank) =>
+    (['reduce', 'copy'] as const).map((unit) => ({
+      ...{ rank, unit },
+      tasks: tasks.filter((task) => task.rank === rank && task.unit === unit),
+    })),
+  );
+}
+
 /** Does what can be done now; tells whether there was anything. */
 function move(
   tasks: readonly Task[],
+  queues: readonly Queue[],
   wires: readonly Wire[],
   network: Network,
   execution: Execution,
@@ -182,7 +209,7 @@ function move(
 ): boolean {
   let moved = false;
   for (const task of tasks) moved = moveTask(task, network, now) || moved;
-  for (const unit of ['reduce', 'copy'] as const) moved = serve(tasks, network, unit, now) || moved;
+  for (const queue of queues) moved = serve(queue, network, now) || moved;
   for (const wire of wires) moved = moveWire(wire, network, execution, now) || moved;
   return moved;
 }
@@ -201,7 +228,7 @@ function moveTask(task: Task, network: Network, now: number): boolean {
     }
     case 'issuing':
       if (task.until > now) return false;
-      if (unitOf(task) !== undefined && task.bytes > 0) task.state = 'queued';
+      if (task.unit !== undefined && task.bytes > 0) task.state = 'queued';
       else finish(task);
       return true;
     case 'working':
@@ -213,7 +240,7 @@ function moveTask(task: Task, network: Network, now: number): boolean {
   }
 }
 
-function unitOf({ step: { kind } }: Task): 'reduce' | 'copy' | undefined {
+function unitOf({ kind }: Step): Unit | undefined {
   if (kind === 'copy') return 'copy';
   return /reduce/i.test(kind) ? 'reduce' : undefined;
 }
@@ -235,27 +262,16 @@ function finish(task: Task): void {
   };
 }
 
-function serve(
-  tasks: readonly Task[],
-  network: Network,
-  unit: 'reduce' | 'copy',
-  now: number,
-): boolean {
-  let moved = false;
-  const own = tasks.filter((task) => unitOf(task) === unit);
-  for (let rank = 0; rank < network.nranks; rank++) {
-    const mine = own.filter((task) => task.rank === rank);
-    if (mine.some(({ state }) => state === 'working')) continue;
-    const [first] = mine
-      .filter(({ state }) => state === 'queued')
-      .sort((a, b) => a.until - b.until || a.order - b.order || a.slice - b.slice);
-    if (first === undefined) continue;
-    const { reduceBytesPerSecond, copyBytesPerSecond } = network.card(rank);
-    first.state = 'working';
-    first.until = now + first.bytes / (unit === 'copy' ? copyBytesPerSecond : reduceBytesPerSecond);
-    moved = true;
-  }
-  return moved;
+function serve({ rank, unit, tasks }: Queue, network: Network, now: number): boolean {
+  if (tasks.some(({ state }) => state === 'working')) return false;
+  const [first] = tasks
+    .filter(({ state }) => state === 'queued')
+    .sort((a, b) => a.until - b.until || a.order - b.order || a.slice - b.slice);
+  if (first === undefined) return false;
+  const { reduceBytesPerSecond, copyBytesPerSecond } = network.card(rank);
+  first.state = 'working';
+  first.until = now + first.bytes / (unit === 'copy' ? copyBytesPerSecond : reduceBytesPerSecond);
+  return true;
 }
 
 function moveWire(wire: Wire, network: Network, execution: Execution, now: number): boolean {

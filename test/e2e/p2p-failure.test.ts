@@ -1,0 +1,87 @@
+/** Ranks that disappear while others reduce on shared memory: told on every other rank, and soon. */
+import process from 'node:process';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { defined } from '../../common/assert.ts';
+import { operatingSystem } from '../../node/os/operating-system.ts';
+import { type Command, program, TestProcesses, timed } from './command.ts';
+import { StandingCluster } from './standing-cluster.ts';
+
+/** Every survivor's call has ended by then: as for links (`failure.test.ts`). */
+const HOST_KILLED_MS = 2_000;
+const HOST_STOPPED_MS = 5_000;
+const P2P = { FI_PROVIDER: 'p2p' };
+const isPossible = !('unavailable' in operatingSystem());
+
+let processes: TestProcesses;
+beforeEach(() => {
+  processes = new TestProcesses();
+});
+afterEach(() => processes.expectNone());
+
+/** A command whose three ranks reduce on shared memory, and the host process of each. */
+async function startReducing(what: string): Promise<{ command: Command; pids: number[] }> {
+  const words = ['run', program('p2p-endless'), '--hosts', '3', '--', what];
+  const command = processes.hlsim(words, P2P);
+  const pids: number[] = [];
+  for (const rank of [0, 1, 2]) {
+    const line = new RegExp(`^\\[${rank}\\] reducing in (\\d+)$`, 'm');
+    await command.printed(line);
+    pids.push(Number(defined(line.exec(command.stdout)?.[1], 'a pid')));
+  }
+  return { command, pids };
+}
+
+/** What each rank's call failed with, by rank. */
+function failures({ stdout }: Command): { rank: number; atMs: number; message: string }[] {
+  return [...stdout.matchAll(/^\[(\d)\] failed at (\d+): (.*)$/gm)]
+    .map(([, rank, at, message = '']) => ({ rank: Number(rank), atMs: Number(at), message }))
+    .toSorted((a, b) => a.rank - b.rank);
+}
+
+describe.skipIf(!isPossible)('in the middle of a reduction on shared memory', () => {
+  it.each([
+    ['SIGKILL', HOST_KILLED_MS],
+    ['SIGSTOP', HOST_STOPPED_MS],
+  ] as const)('%s of a host is told on every other rank', async (signal, boundMs) => {
+    const { command, pids } = await startReducing('stay');
+    const startMs = Date.now();
+    process.kill(defined(pids[1], 'the victim'), signal);
+    expect((await command.ended).code).toBe(1);
+    const told = failures(command);
+    expect(told.map(({ rank }) => rank)).toEqual([0, 2]);
+    for (const { message, atMs } of told) {
+      expect(message).toMatch(/rank 1\b.*hcclAllReduce operation \d+/i);
+      expect(atMs - startMs).toBeLessThan(boundMs);
+    }
+    await processes.allGone(boundMs);
+  });
+
+  it.each([
+    ['leave', /Rank 1 left the communicator but rank \d called hcclAllReduce operation 21/],
+    ['abort', /Rank 1 aborted its communicator/],
+    ['other', /rank \d called hccl.* where rank \d called hccl/],
+  ])('a rank that does something else (%s) is told on every other rank', async (what, pattern) => {
+    const { command } = await startReducing(what);
+    expect(await timed(command.ended)).toBeLessThan(HOST_STOPPED_MS);
+    expect((await command.ended).code, command.stderr).toBe(0);
+    const told = failures(command).filter(({ rank }) => rank !== 1);
+    expect(told.map(({ rank }) => rank)).toEqual([0, 2]);
+    for (const { message } of told) expect(message).toMatch(pattern);
+  });
+
+  it('a device can be taken from its program, and the next one runs on it', async () => {
+    const cluster = new StandingCluster();
+    const environment = { ...(await cluster.up('--hosts', '2')), ...P2P };
+    const words = ['run', program('p2p-endless'), '--', 'stay'];
+    const command = cluster.processes.hlsim(words, environment);
+    await command.printed(/^\[1\] reducing in/m);
+    const which = ['--host', '1', '--device', '0', '--grace', '1s'];
+    const evicted = await cluster.here('evict', ...which);
+    expect(evicted.code, evicted.stderr).toBe(0);
+    expect((await command.ended).code).toBe(143);
+    const next = await cluster.processes.run(['run', program('p2p-digest')], environment);
+    expect(next.code, next.stderr).toBe(0);
+    expect((await cluster.here('down')).code).toBe(0);
+    await cluster.end();
+  });
+});

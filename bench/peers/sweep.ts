@@ -36,8 +36,8 @@ const CALLS: readonly Calls[] = [
   { upTo: 256 * KiB, iterations: 120, warmup: 600 },
   { upTo: 1 * MiB, iterations: 60, warmup: 400 },
   { upTo: 4 * MiB, iterations: 24, warmup: 80 },
-  { upTo: 16 * MiB, iterations: 12, warmup: 40 },
-  { upTo: Number.POSITIVE_INFINITY, iterations: 5, warmup: 12 },
+  { upTo: 16 * MiB, iterations: 12, warmup: 80 },
+  { upTo: Number.POSITIVE_INFINITY, iterations: 5, warmup: 30 },
 ];
 const CALLS_MIN = 3;
 const QUICK_SHARE = 0.25;

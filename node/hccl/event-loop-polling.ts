@@ -1,7 +1,8 @@
 /**
  * Keeps the event loop awake while an operation is under way, and a little longer: what the next message
  * brings is then found by a look and not by a wake-up. Only where every rank has a core of its own: a loop
- * that looks takes the core from whoever is looked for.
+ * that looks takes the core from whoever is looked for. And only while nobody else wants the cores: a loop that looks
+ * uses up its time slices, and waits for whole ones of others, where one that sleeps is let in at once when it wakes.
  */
 import type { Scheduler } from '../../common/scheduler.ts';
 
@@ -9,6 +10,10 @@ import type { Scheduler } from '../../common/scheduler.ts';
 export const LINGER_MS = 0.3;
 /** How long an operation is looked for before the loop sleeps all the same. */
 export const POLLING_MS = 20;
+/** Between two looks longer than this, the core was somebody else's, or the work is such that wake-ups hardly count. */
+export const CORE_LOST_MS = 2;
+/** After that the loop sleeps for so long. */
+export const BACK_OFF_MS = 100;
 
 /** For a communicator; `undefined` if its ranks may outnumber the cores. */
 export function pollingOf(init: {
@@ -22,6 +27,8 @@ export function pollingOf(init: {
 export class EventLoopPolling {
   readonly #scheduler: Scheduler;
   #until = 0;
+  #lookedAtMs = 0;
+  #backOffUntilMs = 0;
   #state: 'asleep' | 'awake' = 'asleep';
 
   constructor(scheduler: Scheduler) {
@@ -30,18 +37,26 @@ export class EventLoopPolling {
 
   /** An operation begins. */
   begin(): void {
-    this.#until = this.#scheduler.clock.now() + POLLING_MS;
-    if (this.#state === 'asleep') this.#look();
+    const now = this.#scheduler.clock.now();
+    if (now < this.#backOffUntilMs) return;
+    this.#until = now + POLLING_MS;
+    if (this.#state === 'awake') return;
+    this.#lookedAtMs = now;
+    this.#look();
   }
 
   /** It has ended. */
   end(): void {
-    this.#until = this.#scheduler.clock.now() + LINGER_MS;
+    this.#until = Math.min(this.#until, this.#scheduler.clock.now() + LINGER_MS);
   }
 
   #look(): void {
     const { clock, nextTurn } = this.#scheduler;
-    this.#state = nextTurn !== undefined && clock.now() < this.#until ? 'awake' : 'asleep';
+    const now = clock.now();
+    const isLost = now - this.#lookedAtMs > CORE_LOST_MS;
+    if (isLost) this.#backOffUntilMs = now + BACK_OFF_MS;
+    this.#lookedAtMs = now;
+    this.#state = nextTurn !== undefined && !isLost && now < this.#until ? 'awake' : 'asleep';
     if (this.#state === 'awake') nextTurn?.(() => this.#look());
   }
 }

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { type Scheduler, VirtualScheduler } from '../../../common/scheduler.ts';
-import { LINGER_MS, POLLING_MS, pollingOf } from '../../../node/hccl/event-loop-polling.ts';
+import {
+  BACK_OFF_MS,
+  CORE_LOST_MS,
+  LINGER_MS,
+  POLLING_MS,
+  pollingOf,
+} from '../../../node/hccl/event-loop-polling.ts';
 
 /** An event loop whose turns the test makes, on a clock that the test moves. */
 function loop() {
@@ -44,8 +50,22 @@ describe('the polling of a communicator', () => {
     const { scheduler, turn } = loop();
     const polling = pollingOf({ nranks: 2, cores: 2, scheduler });
     polling?.begin();
-    expect(turn(POLLING_MS)).toBe(false);
+    for (let ms = 1; ms < POLLING_MS; ms++) expect(turn(1)).toBe(true);
+    expect(turn(1)).toBe(false);
     polling?.end();
+    polling?.begin();
+    expect(turn(1)).toBe(true);
+  });
+
+  it('lets the loop sleep for a while where others take its core', () => {
+    const { scheduler, turn } = loop();
+    const polling = pollingOf({ nranks: 2, cores: 2, scheduler });
+    polling?.begin();
+    expect(turn(1)).toBe(true);
+    expect(turn(CORE_LOST_MS + 1)).toBe(false);
+    polling?.end();
+    polling?.begin();
+    expect(turn(BACK_OFF_MS)).toBe(false);
     polling?.begin();
     expect(turn(1)).toBe(true);
   });

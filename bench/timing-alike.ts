@@ -1,7 +1,7 @@
 /**
  * Simulates one rank of each kind, and every rank, and compares: all algorithms that say which ranks are alike, on
  * built-in topologies, at every power of two and at odd numbers of ranks up to 512. The times must be the same to
- * the last bit; exits with 1 where they are not. Most of an hour; `--topology hls2 --from 8 --to 64` does a part.
+ * the last bit; exits with 1 where they are not. Minutes; `--topology hls2 --from 8 --to 64` does a part.
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';

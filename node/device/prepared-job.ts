@@ -13,7 +13,7 @@ import {
   tensorsOf,
 } from './kernels/kernel-row.ts';
 import type { KernelSet } from './kernels/kernels.ts';
-import { KERNELS } from './kernels/table.ts';
+import { KERNELS, type KernelName } from './kernels/table.ts';
 import { copyBytes, mappedBytes } from './mapped-bytes.ts';
 import { deviceOffsetOf, isLive, type MappedRange, type Mmu } from './mmu.ts';
 
@@ -63,22 +63,42 @@ interface BoundTensor extends KernelTensor {
   readonly bytes: number;
 }
 
+/** What the table says of a kernel, as lists. */
+interface KernelForm {
+  readonly row: KernelRow;
+  readonly tensors: readonly KernelTensor[];
+  readonly scalars: readonly ScalarType[];
+}
+
+/** Of the kernels that have been submitted so far. */
+const forms = new Map<KernelName, KernelForm>();
+
+function formOf(kernel: KernelName): KernelForm {
+  const known = forms.get(kernel);
+  if (known !== undefined) return known;
+  const row: KernelRow = KERNELS[kernel];
+  const form = { row, tensors: tensorsOf(row), scalars: Object.values(row.scalars) };
+  forms.set(kernel, form);
+  return form;
+}
+
 function prepareKernel({ mmu, kernels }: JobMemory, job: KernelJob): PreparedJob | Errno {
-  const row: KernelRow = KERNELS[job.kernel];
-  const kernelTensors = tensorsOf(row);
-  if (job.tensors.length !== kernelTensors.length) return 'EINVAL';
-  if (!scalarsFit(Object.values(row.scalars), job.scalars)) return 'EINVAL';
+  const form = formOf(job.kernel);
+  const { row } = form;
+  if (job.tensors.length !== form.tensors.length) return 'EINVAL';
+  if (!scalarsFit(form.scalars, job.scalars)) return 'EINVAL';
   const tensors: BoundTensor[] = [];
-  for (const [index, kernelTensor] of kernelTensors.entries()) {
-    const tensor = bindTensor(mmu, job.tensors[index], kernelTensor);
+  const offsets: number[] = [];
+  const ranges: MappedRange[] = [];
+  for (let index = 0; index < form.tensors.length; index++) {
+    const tensor = bindTensor(mmu, job.tensors[index], form.tensors[index] as KernelTensor);
     if (typeof tensor === 'string') return tensor;
     tensors.push(tensor);
+    offsets.push(tensor.offset);
+    ranges.push(tensor.range);
   }
   if (!sizesFit(row, job.scalars, tensors) || !placesFit(row, tensors)) return 'EINVAL';
-  const count = countOf(tensors);
-  const offsets = tensors.map(({ offset }) => offset);
-  const ranges = tensors.map(({ range }) => range);
-  const kernelArguments = argumentsOf(row, offsets, job.scalars, count);
+  const kernelArguments = argumentsOf(row, offsets, job.scalars, countOf(tensors));
   return {
     ranges,
     run() {
@@ -95,7 +115,7 @@ function bindTensor(
   tensor: Tensor | undefined,
   kernelTensor: KernelTensor,
 ): BoundTensor | Errno {
-  const { elementBytes } = kernelTensor;
+  const { access, elementBytes } = kernelTensor;
   if (tensor === undefined || tensor.bytes % elementBytes !== 0) return 'EINVAL';
   const range = mmu.translate(tensor.address, tensor.bytes);
   if (typeof range === 'string') return range;
@@ -103,7 +123,7 @@ function bindTensor(
   if (start === undefined) return 'EFAULT';
   const offset = start + range.offset;
   if (offset % elementBytes !== 0) return 'EINVAL';
-  return { ...kernelTensor, range, offset, bytes: tensor.bytes };
+  return { access, elementBytes, range, offset, bytes: tensor.bytes };
 }
 
 /** Elements of the first tensor. */
@@ -140,14 +160,19 @@ function sizesFit(
 
 /** A written tensor is disjoint from all others, or, for a kernel that allows it, is one it reads. */
 function placesFit(row: KernelRow, tensors: readonly BoundTensor[]): boolean {
-  return tensors.every((one, index) =>
-    tensors.slice(index + 1).every((other) => {
-      if (one.access === 'read' && other.access === 'read') return true;
-      if (!overlap(one.offset, one.bytes, other.offset, other.bytes)) return true;
-      const isSame = one.offset === other.offset && one.bytes === other.bytes;
-      return row.inPlace && isSame && (one.access === 'read' || other.access === 'read');
-    }),
-  );
+  return tensors.every((one, index) => {
+    for (let next = index + 1; next < tensors.length; next++) {
+      if (!pairFits(row, one, tensors[next] as BoundTensor)) return false;
+    }
+    return true;
+  });
+}
+
+function pairFits(row: KernelRow, one: BoundTensor, other: BoundTensor): boolean {
+  if (one.access === 'read' && other.access === 'read') return true;
+  if (!overlap(one.offset, one.bytes, other.offset, other.bytes)) return true;
+  const isSame = one.offset === other.offset && one.bytes === other.bytes;
+  return row.inPlace && isSame && (one.access === 'read' || other.access === 'read');
 }
 
 function overlap(a: number, aBytes: number, b: number, bBytes: number): boolean {

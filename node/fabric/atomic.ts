@@ -8,7 +8,7 @@ import type { IbvWcStatus } from '../verbs/wc.ts';
 import type { FiAddr, FiCompletionKind, FiErrno, FiReceiveBuffer } from './fabric.ts';
 import { outcomeOf } from './outcome.ts';
 import type { FiEndpoint } from './rdm-endpoint.ts';
-import { isRemote } from './rma.ts';
+import { isRemote, rmaCompleting } from './rma.ts';
 import { type PlainWr, SendOperation } from './send-operation.ts';
 
 export const FI_DATATYPES = [
@@ -147,7 +147,7 @@ function post(
     repeat: 'never',
     ended: (status: IbvWcStatus) => {
       release();
-      endpoint.complete({ kind, peer: dest, context, isReported, length }, outcomeOf(status));
+      endpoint.complete(rmaCompleting(kind, dest, context, isReported, length), outcomeOf(status));
     },
   });
   const error = endpoint.post(operation, { dest, flags });

@@ -13,20 +13,23 @@ export type Direction = 'transmit' | 'receive';
 /** `fi_ep_bind` of a queue: what completes there. */
 export type CqBindFlag = 'FI_TRANSMIT' | 'FI_RECV' | 'FI_SELECTIVE_COMPLETION';
 
-/** What an operation is, for its completion. */
+/** What an operation is, for its completion. Whoever makes one names its fields in this order: all have one shape. */
 export interface Completing {
   readonly kind: FiCompletionKind;
   /** A tagged message. */
-  readonly isTagged?: boolean;
+  readonly isTagged: boolean;
   readonly context: unknown;
   readonly peer: FiAddr;
   /** An entry is wanted if it goes well. */
   readonly isReported: boolean;
-  readonly length?: number;
-  readonly tag?: bigint;
-  readonly data?: number | undefined;
+  /** 0 for sends. */
+  readonly length: number;
+  /** Of a receive; else 0. */
+  readonly tag: bigint;
+  /** Immediate data, if it came with some. */
+  readonly data: number | undefined;
   /** Bytes that did not fit. */
-  readonly olen?: number;
+  readonly olen: number;
 }
 
 interface Bound {
@@ -34,27 +37,34 @@ interface Bound {
   readonly isSelective: boolean;
 }
 
-/** Of each kind: direction, what counts it, and its flags: plain, tagged, with data, both. */
-const KINDS = {
-  send: ['transmit', 'FI_SEND', flagSets('FI_SEND', 'FI_MSG')],
-  recv: ['receive', 'FI_RECV', flagSets('FI_RECV', 'FI_MSG')],
-  write: ['transmit', 'FI_WRITE', flagSets('FI_WRITE', 'FI_RMA')],
-  read: ['transmit', 'FI_READ', flagSets('FI_READ', 'FI_RMA')],
-  atomic: ['transmit', 'FI_WRITE', flagSets('FI_WRITE', 'FI_ATOMIC')],
-  fetchAtomic: ['transmit', 'FI_READ', flagSets('FI_READ', 'FI_ATOMIC')],
-  remoteWriteData: ['receive', 'FI_REMOTE_WRITE', flagSets('FI_REMOTE_WRITE', 'FI_RMA')],
-} as const satisfies Record<
-  FiCompletionKind,
-  readonly [Direction, CounterEvent, readonly (readonly FiCompletionFlag[])[]]
->;
+interface KindTraits {
+  readonly direction: Direction;
+  /** What counts it. */
+  readonly event: CounterEvent;
+  /** Its flags: plain, tagged, with data, both. */
+  readonly flagSets: readonly (readonly FiCompletionFlag[])[];
+}
 
-function flagSets(
-  operation: FiCompletionFlag,
+const KINDS: Readonly<Record<FiCompletionKind, KindTraits>> = {
+  send: traits('transmit', 'FI_SEND', 'FI_MSG'),
+  recv: traits('receive', 'FI_RECV', 'FI_MSG'),
+  write: traits('transmit', 'FI_WRITE', 'FI_RMA'),
+  read: traits('transmit', 'FI_READ', 'FI_RMA'),
+  atomic: traits('transmit', 'FI_WRITE', 'FI_ATOMIC'),
+  fetchAtomic: traits('transmit', 'FI_READ', 'FI_ATOMIC'),
+  remoteWriteData: traits('receive', 'FI_REMOTE_WRITE', 'FI_RMA'),
+};
+
+function traits(
+  direction: Direction,
+  event: CounterEvent & FiCompletionFlag,
   family: FiCompletionFlag,
-): readonly (readonly FiCompletionFlag[])[] {
-  const plain = [operation, family];
-  const tagged: FiCompletionFlag[] = [operation, 'FI_TAGGED'];
-  return [plain, tagged, [...plain, 'FI_REMOTE_CQ_DATA'], [...tagged, 'FI_REMOTE_CQ_DATA']];
+): KindTraits {
+  const plain: FiCompletionFlag[] = [event, family];
+  const tagged: FiCompletionFlag[] = [event, 'FI_TAGGED'];
+  const withData: FiCompletionFlag[] = [...plain, 'FI_REMOTE_CQ_DATA'];
+  const flagSets = [plain, tagged, withData, [...tagged, 'FI_REMOTE_CQ_DATA'] as const];
+  return { direction, event, flagSets };
 }
 
 export class CompletionPort {
@@ -110,16 +120,16 @@ export class CompletionPort {
   }
 
   complete(completing: Completing, outcome: Outcome): void {
-    const { kind, isTagged = false, context, peer, isReported, data } = completing;
-    const { length = 0, tag = 0n, olen = 0 } = completing;
-    const [direction, event, sets] = KINDS[kind];
-    const flags = sets[(isTagged ? 1 : 0) + (data === undefined ? 0 : 2)] ?? [];
+    const { kind, isTagged, context, peer, isReported, length, tag, data, olen } = completing;
+    const { direction, event, flagSets } = KINDS[kind];
+    const flags = flagSets[(isTagged ? 1 : 0) + (data === undefined ? 0 : 2)] ?? [];
     const counter = this.#counters.get(event);
     const cq = this.#queues[direction]?.cq;
     if (!this.#isManaged && cq?.room === 0) cq.overrun();
     if (outcome !== undefined) {
       counter?.countError();
-      cq?.pushError(this.#user, { kind, flags, context, ...outcome, olen, tag, peer });
+      const { err, prov_errno } = outcome;
+      cq?.pushError(this.#user, { kind, flags, context, err, prov_errno, olen, tag, peer });
       return;
     }
     counter?.count();

@@ -3,7 +3,7 @@
  * the news of writes land. What the endpoint has no room for stays in its slot; then the peer runs
  * out of credits and is turned away with FI_EAGAIN. Acknowledgements never wait.
  */
-import { assert } from '../../common/assert.ts';
+import { assert, defined } from '../../common/assert.ts';
 import { isErrno } from '../../common/errno.ts';
 import type { CancelTimer } from '../../common/scheduler.ts';
 import type { CmConnection, CmPeer } from '../verbs/cm.ts';
@@ -11,6 +11,7 @@ import { ibv_poll_cq } from '../verbs/cq.ts';
 import { type IbvQp, ibv_post_recv } from '../verbs/qp.ts';
 import type { IbvQpCounters } from '../verbs/qp-attributes.ts';
 import type { IbvWc } from '../verbs/wc.ts';
+import type { IbvRecvWr } from '../verbs/work-request.ts';
 import { BounceSlots } from './bounce-slots.ts';
 import type { FiDomain } from './domain.ts';
 import {
@@ -65,6 +66,8 @@ type Landed =
 export class Inbound {
   readonly #init: InboundInit;
   readonly #slots: BounceSlots;
+  /** By slot. */
+  readonly #receives: readonly IbvRecvWr[];
   readonly #posted = new Set<number>();
   #qp: IbvQp;
   #cm: CmConnection | undefined;
@@ -78,7 +81,12 @@ export class Inbound {
 
   constructor(init: InboundInit) {
     this.#init = init;
-    this.#slots = new BounceSlots(init.domain.pd, RECV_DEPTH, ['IBV_ACCESS_LOCAL_WRITE']);
+    const slots = new BounceSlots(init.domain.pd, RECV_DEPTH, ['IBV_ACCESS_LOCAL_WRITE']);
+    this.#slots = slots;
+    this.#receives = Array.from({ length: RECV_DEPTH }, (_, slot) => ({
+      wr_id: slot,
+      sg_list: [slots.sge(slot)],
+    }));
     init.service.watch(init.peer, () => this.#restart());
     this.#qp = this.#open();
   }
@@ -248,9 +256,10 @@ export class Inbound {
 
   #postReceive(slot: number): void {
     if (this.#state === 'closed') return;
-    const wr = { wr_id: slot, sg_list: [this.#slots.sge(slot)] };
     this.#posted.add(slot);
-    const errno = ibv_post_recv(this.#qp, wr);
-    assert(errno === undefined, `Expected room for ${RECV_DEPTH} receives but found ${errno}`);
+    const errno = ibv_post_recv(this.#qp, defined(this.#receives[slot], 'the receive of a slot'));
+    if (errno !== undefined) {
+      assert(false, `Expected room for ${RECV_DEPTH} receives but found ${errno}`);
+    }
   }
 }

@@ -96,15 +96,17 @@ export function readMessageHeader(bytes: Uint8Array): MessageHeader | undefined 
   if (flags > (TAGGED | HAS_DATA | WANTS_ACK)) return undefined;
   const length = view.getUint32(12, true);
   const data = (flags & HAS_DATA) !== 0 ? view.getUint32(20, true) : undefined;
-  const header = { kind, outcome, length, data };
-  if (!fitsKind(header, bytes.byteLength - MESSAGE_HEADER_BYTES)) return undefined;
-  return {
-    ...header,
+  const header: MessageHeader = {
+    kind,
     tagged: (flags & TAGGED) !== 0,
     tag: view.getBigUint64(0, true),
+    data,
     wantsAck: (flags & WANTS_ACK) !== 0,
+    outcome,
+    length,
     sequence: view.getUint32(16, true),
   };
+  return fitsKind(header, bytes.byteLength - MESSAGE_HEADER_BYTES) ? header : undefined;
 }
 
 /** Whether a SEND with this header may have `body` bytes behind it. */

@@ -17,7 +17,6 @@ import { ibv_poll_cq } from '../verbs/cq.ts';
 import { type IbvQp, ibv_modify_qp } from '../verbs/qp.ts';
 import type { IbvQpCounters, IbvQpEvent } from '../verbs/qp-attributes.ts';
 import type { IbvWcStatus } from '../verbs/wc.ts';
-import { OPCODES } from '../verbs/work-request.ts';
 import type { FiDomain } from './domain.ts';
 import { fiErrnoOfStatus } from './error-map.ts';
 import type { FiErrno } from './fabric.ts';
@@ -248,10 +247,8 @@ export class Outbound {
   #canPost(operation: SendOperation, reserve: number): boolean {
     if (this.#state !== 'open' || this.#qp.failure !== undefined) return false;
     if (!this.#ledger.hasRoom(operation)) return false;
-    const needed = operation.requests.filter(
-      ({ opcode }) => OPCODES[opcode].consumesReceive,
-    ).length;
-    return needed === 0 || !this.#init.isManaged || this.#hasCredits(needed + reserve);
+    const { receives } = operation;
+    return receives === 0 || !this.#init.isManaged || this.#hasCredits(receives + reserve);
   }
 
   #hasCredits(needed: number): boolean {

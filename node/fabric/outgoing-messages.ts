@@ -14,6 +14,7 @@ import {
   EAGER_BYTES,
   MESSAGE_HEADER_BYTES,
   type MessageHeader,
+  type MessageKind,
   type RemoteMessage,
   RTS_BODY_BYTES,
   SEGMENT_BYTES,
@@ -43,7 +44,7 @@ export interface OutgoingMessage {
   readonly buffer: FiBuffer;
   readonly level: CompletionLevel;
   /** Nobody waits for its end: the peer may take its time to acknowledge it. */
-  readonly isInjected?: boolean;
+  readonly isInjected: boolean;
   /** Called once. */
   readonly ended: (outcome: Outcome) => void;
 }
@@ -63,17 +64,24 @@ export interface ControlMessage {
   readonly body?: Uint8Array;
 }
 
-type ControlPosting = Pick<Posting, 'reserve' | 'repeat'> & Partial<Pick<Posting, 'ended'>>;
+/** How requests are posted. */
+interface PostingRules {
+  /** Credits that they must leave. */
+  readonly reserve: number;
+  readonly repeat: Repeat;
+}
+
+interface ControlPosting extends PostingRules {
+  readonly ended?: (status: IbvWcStatus) => void;
+}
 
 interface Posting {
   readonly requests: readonly PlainWr[];
   readonly slots: readonly number[];
-  /** Credits that it must leave. */
-  readonly reserve: number;
-  readonly repeat: Repeat;
-  readonly isOrdered?: boolean;
-  readonly isBeside?: boolean;
-  readonly ended: (status: IbvWcStatus) => void;
+  readonly rules: PostingRules;
+  readonly isOrdered: boolean;
+  readonly isBeside: boolean;
+  readonly ended: ((status: IbvWcStatus) => void) | undefined;
 }
 
 interface Awaited {
@@ -117,17 +125,29 @@ export class OutgoingMessages {
   }
 
   /** Posts a header that stands for itself, with what follows it. FI_EAGAIN: nothing has happened. */
-  control(
-    { body = NOTHING, ...fields }: ControlMessage,
-    { ended = () => undefined, ...how }: ControlPosting,
-  ): FiErrno | undefined {
+  control(message: ControlMessage, rules: ControlPosting): FiErrno | undefined {
+    const { kind, data, outcome = 'DONE', length = 0, body = NOTHING } = message;
     if (this.#slots.free === 0) return this.#outbound.turnAway();
-    const slot = this.#writeHeader({ length: 0, ...fields });
-    const length = MESSAGE_HEADER_BYTES + body.byteLength;
-    this.#slots.bytes(slot, length).set(body, MESSAGE_HEADER_BYTES);
-    const requests = [this.#request(slot, length)];
-    const isBeside = fields.kind === 'WINDOW' || fields.kind === 'WINDOW_WANTED';
-    return this.#post({ requests, slots: [slot], isOrdered: false, isBeside, ...how, ended });
+    const slot = this.#writeHeader({
+      kind,
+      tagged: false,
+      tag: 0n,
+      data,
+      wantsAck: false,
+      outcome,
+      length,
+      sequence: this.#sequence,
+    });
+    const bytes = MESSAGE_HEADER_BYTES + body.byteLength;
+    this.#slots.bytes(slot, bytes).set(body, MESSAGE_HEADER_BYTES);
+    return this.#post({
+      requests: [this.#request(slot, bytes, false)],
+      slots: [slot],
+      rules,
+      isOrdered: false,
+      isBeside: kind === 'WINDOW' || kind === 'WINDOW_WANTED',
+      ended: rules.ended,
+    });
   }
 
   /** The peer has acknowledged a message. */
@@ -156,10 +176,9 @@ export class OutgoingMessages {
     const slots: number[] = [];
     for (let index = 0; index < count; index++) {
       const kind = index === 0 ? 'EAGER' : 'SEGMENT';
-      const slot = this.#writeHeader({ kind, message, length, wantsAck });
+      const slot = this.#writeHeader(this.#headerOf(kind, message, length, wantsAck));
       slots.push(slot);
-      const request = this.#segment(slot, message.buffer, index * SEGMENT_BYTES, length);
-      requests.push(message.isInjected === true ? { ...request, ack_later: true } : request);
+      requests.push(this.#segment(slot, message, index * SEGMENT_BYTES, length));
     }
     const isDoneAtOnce = level === 'inject' && message.buffer.kind === 'host';
     const sequence = this.#sequence;
@@ -168,7 +187,7 @@ export class OutgoingMessages {
       if (wantsAck && status !== 'IBV_WC_SUCCESS') this.#settle(sequence, outcomeOf(status));
       else if (!wantsAck && !isDoneAtOnce) message.ended(outcomeOf(status));
     };
-    const error = this.#post({ requests, slots, ...DATA, ended });
+    const error = this.#postData(requests, slots, ended);
     if (error !== undefined) return error;
     if (wantsAck) this.#awaited.set(sequence, { message, region: undefined });
     if (isDoneAtOnce) message.ended(undefined);
@@ -185,13 +204,13 @@ export class OutgoingMessages {
         : undefined;
     const sequence = this.#sequence;
     const remote = region === undefined ? remoteOf(buffer) : { address: 0, key: region.mr.rkey };
-    const slot = this.#writeHeader({ kind: 'RTS', message, length, wantsAck: true });
+    const slot = this.#writeHeader(this.#headerOf('RTS', message, length, true));
     writeRemoteMessage(remote, this.#slots.bytes(slot).subarray(MESSAGE_HEADER_BYTES));
-    const requests = [this.#request(slot, MESSAGE_HEADER_BYTES + RTS_BODY_BYTES)];
+    const requests = [this.#request(slot, MESSAGE_HEADER_BYTES + RTS_BODY_BYTES, false)];
     const ended = (status: IbvWcStatus) => {
       if (status !== 'IBV_WC_SUCCESS') this.#settle(sequence, outcomeOf(status));
     };
-    const error = this.#post({ requests, slots: [slot], ...DATA, ended });
+    const error = this.#postData(requests, [slot], ended);
     if (error === undefined) this.#awaited.set(sequence, { message, region });
     else region?.close();
     return error;
@@ -206,63 +225,79 @@ export class OutgoingMessages {
     this.#outbound.wakeTurnedAway();
   }
 
+  #postData(
+    requests: readonly PlainWr[],
+    slots: readonly number[],
+    ended: (status: IbvWcStatus) => void,
+  ): FiErrno | undefined {
+    return this.#post({ requests, slots, rules: DATA, isOrdered: true, isBeside: false, ended });
+  }
+
   /** Posts what makes up one message, and gives it its number if that works. */
-  #post({ requests, slots, reserve, ended, ...how }: Posting): FiErrno | undefined {
-    const free = () => {
-      for (const slot of slots) this.#slots.give(slot);
-    };
+  #post({ requests, slots, rules, isOrdered, isBeside, ended }: Posting): FiErrno | undefined {
     const operation = new SendOperation({
-      ...how,
       requests,
+      repeat: rules.repeat,
+      isOrdered,
+      isBeside,
       ended: (status) => {
         // Frames of a request that failed may still stand in a link's queue, and be read there.
-        if (status === 'IBV_WC_SUCCESS') free();
-        else this.#outbound.onceReopened(free);
-        ended(status);
+        if (status === 'IBV_WC_SUCCESS') this.#free(slots);
+        else this.#outbound.onceReopened(() => this.#free(slots));
+        ended?.(status);
       },
     });
-    const error = this.#outbound.post(operation, reserve);
+    const error = this.#outbound.post(operation, rules.reserve);
     if (error === undefined) this.#sequence = (this.#sequence + 1) >>> 0;
-    else free();
+    else this.#free(slots);
     return error;
   }
 
-  /** Takes a slot and writes the header of the next message, or of a segment of it, into it. */
-  #writeHeader({
-    message,
-    ...fields
-  }: Pick<MessageHeader, 'kind' | 'length'> &
-    Partial<MessageHeader> & { readonly message?: OutgoingMessage }): number {
+  #free(slots: readonly number[]): void {
+    for (const slot of slots) this.#slots.give(slot);
+  }
+
+  /** The header of the next message, or of a segment of it. */
+  #headerOf(
+    kind: MessageKind,
+    { tagged, tag, data }: OutgoingMessage,
+    length: number,
+    wantsAck: boolean,
+  ): MessageHeader {
+    const sequence = this.#sequence;
+    return { kind, tagged, tag, data, wantsAck, outcome: 'DONE', length, sequence };
+  }
+
+  /** Takes a slot and writes a header into it. */
+  #writeHeader(header: MessageHeader): number {
     const slot = this.#slots.take();
-    const header = {
-      tagged: message?.tagged ?? false,
-      tag: message?.tag ?? 0n,
-      data: message?.data,
-      wantsAck: false,
-      outcome: 'DONE',
-      sequence: this.#sequence,
-      ...fields,
-    } as const;
-    writeMessageHeader(header, this.#slots.bytes(slot));
+    writeMessageHeader(header, this.#slots.bytes(slot, MESSAGE_HEADER_BYTES));
     return slot;
   }
 
   /** The request for one segment: header and bytes from the slot, or the bytes from where they lie. */
-  #segment(slot: number, buffer: FiBuffer, offset: number, length: number): PlainWr {
+  #segment(
+    slot: number,
+    { buffer, isInjected }: OutgoingMessage,
+    offset: number,
+    length: number,
+  ): PlainWr {
     const count = Math.min(SEGMENT_BYTES, length - offset);
     if (buffer.kind === 'host') {
-      const bytes = buffer.bytes.subarray(offset, offset + count);
-      this.#slots.bytes(slot).set(bytes, MESSAGE_HEADER_BYTES);
-      return this.#request(slot, MESSAGE_HEADER_BYTES + count);
+      const { bytes } = buffer;
+      const part = length <= SEGMENT_BYTES ? bytes : bytes.subarray(offset, offset + count);
+      this.#slots.bytes(slot).set(part, MESSAGE_HEADER_BYTES);
+      return this.#request(slot, MESSAGE_HEADER_BYTES + count, isInjected);
     }
     const { lkey } = verbsOf(buffer.mr);
     const header = this.#slots.sge(slot, MESSAGE_HEADER_BYTES);
     const body = { lkey, address: buffer.address + offset, length: count };
-    return { opcode: 'IBV_WR_SEND', sg_list: [header, body] };
+    return { opcode: 'IBV_WR_SEND', sg_list: [header, body], ack_later: isInjected };
   }
 
-  #request(slot: number, length: number): PlainWr {
-    return { opcode: 'IBV_WR_SEND', sg_list: [this.#slots.sge(slot, length)] };
+  #request(slot: number, length: number, isAckedLater: boolean): PlainWr {
+    const sge = this.#slots.sge(slot, length);
+    return { opcode: 'IBV_WR_SEND', sg_list: [sge], ack_later: isAckedLater };
   }
 }
 

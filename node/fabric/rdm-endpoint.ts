@@ -191,8 +191,18 @@ export class FiEndpoint implements Fid, CqUser, AvUser, ConnectionOwner, Receive
   }
 
   remoteWriteData(data: number, length: number, peer: FiAddr): void {
-    const fields = { kind: 'remoteWriteData', context: undefined, isReported: true } as const;
-    this.complete({ ...fields, data, length, peer }, undefined);
+    const completing = {
+      kind: 'remoteWriteData',
+      isTagged: false,
+      context: undefined,
+      peer,
+      isReported: true,
+      length,
+      tag: 0n,
+      data,
+      olen: 0,
+    } as const;
+    this.complete(completing, undefined);
   }
 
   arrived(message: IncomingMessage, peer: FiAddr): boolean {

@@ -105,19 +105,9 @@ export class Receiver {
   }
 
   /** A message has come. False: no receive waits for it and there is no room to keep it. */
-  arrived({ header, payload, remote }: IncomingMessage, source: FiAddr): boolean {
-    const { tagged, tag, data, length, sequence, wantsAck } = header;
-    const message: ArrivedMessage = {
-      source,
-      tagged,
-      tag,
-      data,
-      length,
-      sequence,
-      wantsAck,
-      payload,
-      remote,
-    };
+  arrived(incoming: IncomingMessage, source: FiAddr): boolean {
+    const { payload } = incoming;
+    const message = arrivedMessage(incoming, source, payload);
     const receive = this.#queue.receiveFor(message);
     if (receive !== undefined) {
       this.#deliver(message, receive);
@@ -125,7 +115,7 @@ export class Receiver {
     }
     if (!this.#queue.hasRoomForUnexpected) return false;
     // The payload lies in a slot that is about to be posted again.
-    this.#queue.keep({ ...message, payload: payload.slice() });
+    this.#queue.keep(arrivedMessage(incoming, source, payload.slice()));
     return true;
   }
 
@@ -151,34 +141,38 @@ export class Receiver {
 
   /** The completion of a look at a message: what it is, without its bytes. */
   #reportWhole(message: ArrivedMessage, context: unknown): void {
-    const whole = { length: message.length, olen: 0 };
-    this.#report(message, { context, isReported: true }, whole, undefined);
+    this.#owner.complete(
+      received(message, { context, isReported: true }, message.length),
+      undefined,
+    );
   }
 
   #deliver(message: ArrivedMessage, receive: PostedReceive): void {
     const { buffer } = receive;
+    const { payload, remote } = message;
     const length = Math.min(message.length, receiveLength(buffer));
-    const finish = (outcome: Outcome) => {
-      if (this.#isClosed) return;
-      const olen = message.length - length;
-      const cut = olen > 0 ? ({ err: 'FI_ETRUNC', prov_errno: '' } as const) : undefined;
-      this.#report(message, receive, { length, olen }, outcome ?? cut);
-      this.#acknowledge(message, outcome);
-    };
-    if (length === 0) finish(undefined);
-    else if (message.remote !== undefined) this.#fetch(message, message.remote, buffer, finish);
-    else this.#place(message.payload.subarray(0, length), buffer, finish);
+    if (length === 0) {
+      this.#finish(message, receive, length, undefined);
+    } else if (remote !== undefined) {
+      const finish = (outcome: Outcome) => this.#finish(message, receive, length, outcome);
+      this.#fetch(message, remote, buffer, finish);
+    } else if (buffer instanceof Uint8Array) {
+      buffer.set(length === payload.byteLength ? payload : payload.subarray(0, length));
+      this.#finish(message, receive, length, undefined);
+    } else {
+      const target = { lkey: verbsOf(buffer.mr).lkey, address: buffer.address };
+      const finish = (status: IbvWcStatus) =>
+        this.#finish(message, receive, length, outcomeOf(status));
+      this.#copies.copy(payload.slice(0, length), target, finish);
+    }
   }
 
-  /** Puts bytes that are here into the buffer. */
-  #place(bytes: Uint8Array, buffer: FiReceiveBuffer, finish: (outcome: Outcome) => void): void {
-    if (buffer instanceof Uint8Array) {
-      buffer.set(bytes);
-      finish(undefined);
-      return;
-    }
-    const target = { lkey: verbsOf(buffer.mr).lkey, address: buffer.address };
-    this.#copies.copy(bytes.slice(), target, (status) => finish(outcomeOf(status)));
+  /** `length` bytes of a message are in its buffer, or what went wrong. */
+  #finish(message: ArrivedMessage, receive: PostedReceive, length: number, outcome: Outcome): void {
+    if (this.#isClosed) return;
+    const cut = message.length > length ? TRUNCATED : undefined;
+    this.#owner.complete(received(message, receive, length), outcome ?? cut);
+    this.#acknowledge(message, outcome);
   }
 
   /** Reads a message that waits at its sender, as far as the buffer has room. */
@@ -207,31 +201,60 @@ export class Receiver {
     connection.fetch(new SendOperation({ requests: [request], ...how, ended }));
   }
 
-  /** The completion of a receive, or of a look at a message. */
-  #report(
-    { source, tagged, tag, data }: ArrivedMessage,
-    { context, isReported }: Pick<PostedReceive, 'context' | 'isReported'>,
-    { length, olen }: { readonly length: number; readonly olen: number },
-    outcome: Outcome,
-  ): void {
-    const fields = { kind: 'recv', isTagged: tagged, peer: source } as const;
-    this.#owner.complete({ ...fields, context, isReported, length, olen, tag, data }, outcome);
-  }
-
   /** A receive ends without a message. */
   #end(
     { tagged, tag, context }: Pick<PostedReceive, 'tagged' | 'tag' | 'context'>,
     peer: FiAddr,
     outcome: NonNullable<Outcome>,
   ): void {
-    const fields = { kind: 'recv', isTagged: tagged, isReported: true } as const;
-    this.#owner.complete({ ...fields, peer, context, tag }, outcome);
+    const completing = {
+      kind: 'recv',
+      isTagged: tagged,
+      context,
+      peer,
+      isReported: true,
+      length: 0,
+      tag,
+      data: undefined,
+      olen: 0,
+    } as const;
+    this.#owner.complete(completing, outcome);
   }
 
   #acknowledge({ source, sequence, wantsAck }: ArrivedMessage, outcome: Outcome): void {
     if (!wantsAck) return;
     this.#owner.connection(source)?.acknowledge(sequence, ackOutcome(outcome));
   }
+}
+
+const TRUNCATED: NonNullable<Outcome> = { err: 'FI_ETRUNC', prov_errno: '' };
+
+function arrivedMessage(
+  { header, remote }: IncomingMessage,
+  source: FiAddr,
+  payload: Uint8Array,
+): ArrivedMessage {
+  const { tagged, tag, data, length, sequence, wantsAck } = header;
+  return { source, tagged, tag, data, length, sequence, wantsAck, payload, remote };
+}
+
+/** The completion of a receive that has got `length` bytes, or of a look at a message. */
+function received(
+  { source, tagged, tag, data, length: total }: ArrivedMessage,
+  { context, isReported }: Pick<PostedReceive, 'context' | 'isReported'>,
+  length: number,
+): Completing {
+  return {
+    kind: 'recv',
+    isTagged: tagged,
+    context,
+    peer: source,
+    isReported,
+    length,
+    tag,
+    data,
+    olen: total - length,
+  };
 }
 
 function receiveLength(buffer: FiReceiveBuffer): number {

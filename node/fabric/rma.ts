@@ -4,7 +4,8 @@
  * bytes names no memory: its key is not checked. Answers of every call: see `endpoint.ts`.
  */
 import { NIC_LIMITS } from '../verbs/limits.ts';
-import type { FiAddr, FiErrno, FiMrBuffer } from './fabric.ts';
+import type { Completing } from './completion-port.ts';
+import type { FiAddr, FiCompletionKind, FiErrno, FiMrBuffer } from './fabric.ts';
 import { type FiFlag, flagsRefusal } from './flags.ts';
 import { verbsOf } from './mr.ts';
 import { outcomeOf } from './outcome.ts';
@@ -105,16 +106,36 @@ function post(
         sg_list: [{ lkey: verbsOf(local.mr).lkey, address, length }],
         remote_addr: remoteAddress,
         rkey: Number(key),
-        ...(data === undefined ? {} : { imm_data: data }),
+        imm_data: data,
       },
     ],
     repeat: kind === 'read' ? 'harmless' : 'never',
     ended: (status) => {
-      const done = outcomeOf(status);
-      endpoint.complete({ kind, peer: dest, context, isReported, length }, done);
+      endpoint.complete(rmaCompleting(kind, dest, context, isReported, length), outcomeOf(status));
     },
   });
   return endpoint.post(operation, { dest, flags });
+}
+
+/** What an operation on a peer's memory is, for its completion. */
+export function rmaCompleting(
+  kind: FiCompletionKind,
+  peer: FiAddr,
+  context: unknown,
+  isReported: boolean,
+  length: number,
+): Completing {
+  return {
+    kind,
+    isTagged: false,
+    context,
+    peer,
+    isReported,
+    length,
+    tag: 0n,
+    data: undefined,
+    olen: 0,
+  };
 }
 
 function opcodeOf(kind: 'write' | 'read', data: number | undefined) {

@@ -7,11 +7,11 @@ import { assert } from '../../common/assert.ts';
 import { isErrno } from '../../common/errno.ts';
 import { type IbvQp, ibv_post_send } from '../verbs/qp.ts';
 import type { IbvWc, IbvWcStatus } from '../verbs/wc.ts';
-import { OPCODES, sgeLength } from '../verbs/work-request.ts';
+import { type IbvSendWr, OPCODES, sgeLength } from '../verbs/work-request.ts';
 import { FAILURE_CLASS, FI_ERRNO_OF_ERRNO } from './error-map.ts';
 import type { FiErrno } from './fabric.ts';
 import { SEND_DEPTH, WINDOW_DEPTH } from './queue-pair.ts';
-import { SendOperation } from './send-operation.ts';
+import { type PlainWr, SendOperation } from './send-operation.ts';
 
 /**
  * What is posted again of operations that were flushed. `afterFailure`: as the request that failed
@@ -72,9 +72,11 @@ export class SendLedger {
     if (operation === this.#again[0]) this.#again.shift();
     else this.#enter(operation);
     operation.status = 'IBV_WC_SUCCESS';
-    operation.remaining = operation.requests.length;
-    for (const [index, wr] of operation.requests.entries()) {
-      const errno = ibv_post_send(qp, { ...wr, wr_id: operation, send_flags: SIGNALED });
+    const { requests } = operation;
+    operation.remaining = requests.length;
+    for (let index = 0; index < requests.length; index++) {
+      const wr = requests[index] as PlainWr;
+      const errno = ibv_post_send(qp, signaled(wr, operation));
       if (isErrno(errno)) {
         assert(index === 0, `Expected room for all of an operation but found ${errno}`);
         this.#leave(operation);
@@ -135,6 +137,23 @@ export class SendLedger {
     const wasCut = counters.writeBytesSent + counters.sendBytesSent < endByte;
     this.#isRestUnexecuted = FAILURE_CLASS[status] === 'told' || wasCut;
   }
+}
+
+/** A request as it is posted. Every field is written out: all have one shape. */
+function signaled(wr: PlainWr, operation: SendOperation): IbvSendWr {
+  return {
+    wr_id: operation,
+    opcode: wr.opcode,
+    sg_list: wr.sg_list,
+    send_flags: SIGNALED,
+    inline_data: wr.inline_data,
+    ack_later: wr.ack_later,
+    imm_data: wr.imm_data,
+    remote_addr: wr.remote_addr,
+    rkey: wr.rkey,
+    compare_add: wr.compare_add,
+    swap: wr.swap,
+  };
 }
 
 /** The failure is that of one request: on another queue pair, the others can go on. */

@@ -1,6 +1,6 @@
 /** An operation that was posted to a queue pair: its requests, and what its completion will say. */
 import type { IbvWcStatus } from '../verbs/wc.ts';
-import type { IbvSendWr } from '../verbs/work-request.ts';
+import { type IbvSendWr, OPCODES } from '../verbs/work-request.ts';
 
 /** A request without what the connection adds. */
 export type PlainWr = Omit<IbvSendWr, 'wr_id' | 'send_flags'>;
@@ -17,9 +17,9 @@ export interface SendOperationInit {
   /** Whether it may be posted anew if the peer may have executed it already. */
   readonly repeat: Repeat;
   /** False: what is posted behind it may overtake it. Default true. */
-  readonly isOrdered?: boolean;
+  readonly isOrdered?: boolean | undefined;
   /** It has room of its own in the queue (`WINDOW_DEPTH`). Default false. */
-  readonly isBeside?: boolean;
+  readonly isBeside?: boolean | undefined;
   /** Called once, with IBV_WC_SUCCESS or what went wrong. Not called if the endpoint closes first. */
   readonly ended: (status: IbvWcStatus) => void;
 }
@@ -30,6 +30,8 @@ export class SendOperation {
   readonly isOrdered: boolean;
   readonly isBeside: boolean;
   readonly ended: (status: IbvWcStatus) => void;
+  /** Receives of the peer, and so credits, that it takes. */
+  readonly receives: number;
   /** Requests under way. */
   remaining = 0;
   /** The first failure among its requests that is not a flush; else the flush. */
@@ -43,6 +45,9 @@ export class SendOperation {
     this.isOrdered = init.isOrdered ?? true;
     this.isBeside = init.isBeside ?? false;
     this.ended = init.ended;
+    let receives = 0;
+    for (const { opcode } of init.requests) if (OPCODES[opcode].consumesReceive) receives++;
+    this.receives = receives;
   }
 
   /** Notes how one of its requests ended. */

@@ -120,18 +120,20 @@ function receive(
 ): FiErrno | undefined {
   const { source = FI_ADDR_UNSPEC, ignore = 0n, context, buffer } = message;
   const tag = BigInt.asUintN(64, message.tag);
-  const match = { tagged: true, source, tag, ignore, context };
   const { receiver } = endpoint;
-  const [peeks, claims] = [flags.includes('FI_PEEK'), flags.includes('FI_CLAIM')];
+  const peeks = flags.includes('FI_PEEK');
+  const claims = flags.includes('FI_CLAIM');
   const discards = flags.includes('FI_DISCARD');
   if (discards && peeks === claims) return 'FI_EINVAL';
   if (peeks) {
     if (claims && receiver.hasClaimed(context)) return 'FI_EINVAL';
     const other = discards ? 'discard' : 'peek';
-    receiver.peek({ ...match, action: claims ? 'claim' : other });
+    const action = claims ? 'claim' : other;
+    receiver.peek({ tagged: true, source, tag, ignore, context, action });
     return undefined;
   }
   if (claims && discards) return receiver.discardClaimed(context);
-  const posted = { ...match, buffer, isReported: endpoint.isReported('receive', flags) };
+  const isReported = endpoint.isReported('receive', flags);
+  const posted = { tagged: true, source, tag, ignore, context, buffer, isReported };
   return claims ? receiver.receiveClaimed(posted) : receiver.post(posted);
 }

@@ -1,4 +1,5 @@
 /** What the calls that send messages have in common. */
+import type { Completing } from './completion-port.ts';
 import type { FiAddr, FiBuffer, FiErrno } from './fabric.ts';
 import { completionLevel, type FiFlag, flagsRefusal } from './flags.ts';
 import { EAGER_BYTES } from './message-header.ts';
@@ -6,6 +7,8 @@ import type { FiEndpoint } from './rdm-endpoint.ts';
 
 /** Longest fi_inject: what is copied anyway. */
 export const INJECT_BYTES = EAGER_BYTES;
+
+const NO_FLAGS: readonly FiFlag[] = [];
 
 export interface Label {
   readonly tagged: boolean;
@@ -39,10 +42,9 @@ export function sendWith(
       data: hasData ? (data ?? 0) >>> 0 : undefined,
       buffer,
       level: completionLevel(flags),
-      ended: (outcome) => {
-        const fields = { kind: 'send', isTagged: tagged, peer: dest, context, isReported } as const;
-        endpoint.complete(fields, outcome);
-      },
+      isInjected: false,
+      ended: (outcome) =>
+        endpoint.complete(sendCompleting(tagged, context, dest, isReported), outcome),
     },
     { dest, flags },
   );
@@ -57,7 +59,6 @@ export function inject(
   data: number | undefined,
 ): FiErrno | undefined {
   if (bytes.byteLength > INJECT_BYTES) return 'FI_EMSGSIZE';
-  const fields = { kind: 'send', isTagged: tagged, peer: dest, isReported: false } as const;
   return endpoint.sendMessage(
     {
       tagged,
@@ -66,10 +67,31 @@ export function inject(
       buffer: { kind: 'host', bytes },
       level: 'transmit',
       isInjected: true,
-      ended: (outcome) => endpoint.complete({ ...fields, context: undefined }, outcome),
+      ended: (outcome) =>
+        endpoint.complete(sendCompleting(tagged, undefined, dest, false), outcome),
     },
-    { dest, flags: [] },
+    { dest, flags: NO_FLAGS },
   );
+}
+
+/** What a message is to its sender, for its completion. */
+function sendCompleting(
+  isTagged: boolean,
+  context: unknown,
+  peer: FiAddr,
+  isReported: boolean,
+): Completing {
+  return {
+    kind: 'send',
+    isTagged,
+    context,
+    peer,
+    isReported,
+    length: 0,
+    tag: 0n,
+    data: undefined,
+    olen: 0,
+  };
 }
 
 /** FI_INJECT copies at once: only host memory, and only so much of it. */

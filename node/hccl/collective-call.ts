@@ -96,11 +96,14 @@ export function checkCall(arguments_: CollectiveArguments, context: CallContext)
   const placement = placementOf(arguments_, sizes, elementBytes);
   const bytes = agreedElements(arguments_, context) * elementBytes;
   const choice = context.choose({ collective, bytes, root, placement });
-  choice.loaded?.expectCount(counts.agreed.count);
+  const { count, countsDigest: digest, pairs } = counts.agreed;
+  choice.loaded?.expectCount(count);
   return {
     call: {
       collective,
-      ...counts.agreed,
+      count,
+      countsDigest: digest,
+      pairs,
       dataType,
       reduceOp: reduction.agreedOp,
       root,

@@ -93,15 +93,28 @@ function collectiveLaunch(
   collective: CollectiveName,
   argument: SystemCallValue,
 ): Launch {
-  const { comm, stream, ...arguments_ } = parse(collectiveArgument, argument);
-  const open = findCommunicator(state, comm);
-  const { sendBuffer, recvBuffer } = arguments_;
+  const read = parse(collectiveArgument, argument);
+  const open = findCommunicator(state, read.comm);
+  const { sendBuffer, recvBuffer } = read;
   open.expectReady(apiName(collective));
+  const stream = findStream(state, read.stream);
+  const checked = open.check({
+    collective,
+    sendBuffer,
+    recvBuffer,
+    count: read.count,
+    counts: read.counts,
+    sendCounts: read.sendCounts,
+    recvCounts: read.recvCounts,
+    dataType: read.dataType,
+    reduceOp: read.reduceOp,
+    root: read.root,
+  });
   return {
     kind: 'collective',
     open,
-    stream: findStream(state, stream),
-    checked: open.check({ collective, ...arguments_ }),
+    stream,
+    checked,
     addresses: { sendBuffer, recvBuffer },
   };
 }

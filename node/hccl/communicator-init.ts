@@ -55,5 +55,5 @@ export interface OperationRequest {
   readonly input: LocalBuffer;
   readonly output: LocalBuffer;
   /** At least `plan.scratchBytes`; absent if that is 0. */
-  readonly scratch?: LocalBuffer;
+  readonly scratch?: LocalBuffer | undefined;
 }

@@ -172,11 +172,12 @@ export class Communicator {
   }
 
   /** Runs one collective. Rejects with what went wrong, after which no buffer is written any more. */
-  async run(request: OperationRequest): Promise<void> {
-    this.throwIfFailed(apiName(request.call.collective));
+  async run({ call, plan, input, output, scratch }: OperationRequest): Promise<void> {
+    this.throwIfFailed(apiName(call.collective));
     const exchange = this.#exchange;
     assert(exchange !== undefined, 'Expected a connected communicator');
-    const operation = new Operation({ sequence: ++this.#sequence, ...request });
+    const sequence = ++this.#sequence;
+    const operation = new Operation({ sequence, call, plan, input, output, scratch });
     this.#current = operation;
     const stopTimer = this.init.scheduler.after(COLLECTIVE_TIMEOUT_MS, () =>
       this.#stuck(operation),

@@ -40,7 +40,7 @@ export class Launcher {
 
   /** Queues calls that start together; resolves when they are queued. */
   launch(calls: readonly Launch[]): Promise<void> {
-    const streams = [...new Set(calls.map(({ stream }) => stream))];
+    const streams = distinct(calls.map(({ stream }) => stream));
     return this.inOrder(streams, () => {
       const all = calls.map(placed);
       for (const stream of streams) {
@@ -64,21 +64,22 @@ export class Launcher {
 
 /** Gives a call its place among those of its communicator: made in the order of the calls, on all streams. */
 function placed(call: Launch): PlacedLaunch {
-  const { open } = call;
+  const { open, stream } = call;
   if (call.kind === 'message') {
     return { ...call, message: open.messageNumbers.number(call.message) };
   }
+  const { checked, addresses } = call;
   const before = open.tail;
   let end: () => void = () => undefined;
   open.tail = new Promise((resolve) => {
     end = resolve;
   });
-  return { ...call, before, end };
+  return { kind: 'collective', open, stream, checked, addresses, before, end };
 }
 
 /** Makes one piece of work of calls on one stream. */
 function enqueue(stream: Stream, calls: readonly PlacedLaunch[]): void {
-  const parts = [...new Set(calls.map(({ open }) => open))].flatMap((open) =>
+  const parts = distinct(calls.map(({ open }) => open)).flatMap((open) =>
     partsOf(
       open,
       calls.filter((call) => call.open === open),
@@ -117,8 +118,15 @@ async function runInTurn(
 
 /** Waits for all; throws the first failure in their order. */
 async function allEnded(parts: readonly Promise<void>[]): Promise<void> {
-  assert(parts.length > 0, 'Expected something to run');
+  const [only] = parts;
+  assert(only !== undefined, 'Expected something to run');
+  if (parts.length === 1) return only;
   for (const outcome of await Promise.allSettled(parts)) {
     if (outcome.status === 'rejected') throw outcome.reason;
   }
+}
+
+/** Each value once, in the order of their first places. Most calls are launched alone. */
+function distinct<T>(values: readonly T[]): readonly T[] {
+  return values.length < 2 ? values : [...new Set(values)];
 }

@@ -37,7 +37,9 @@ export class OperationObserver {
   }
 
   end(operation: Operation, result: HcclResult): void {
-    this.#init.observe?.observer?.({ kind: 'collectiveEnd', ...this.#base(operation), result });
+    const observer = this.#init.observe?.observer;
+    if (observer === undefined) return;
+    observer({ kind: 'collectiveEnd', ...this.#base(operation), result });
   }
 
   slice(operation: Operation, kind: SliceEventKind, id: PlanSlice, peer?: Rank): void {

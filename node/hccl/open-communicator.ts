@@ -151,12 +151,14 @@ export class OpenCommunicator {
   /** Remembers work of the communicator for `idle`. */
   track(ended: Promise<void>): void {
     this.#underWay.add(ended);
-    void ended.finally(() => this.#underWay.delete(ended));
+    const forget = () => this.#underWay.delete(ended);
+    ended.then(forget, forget);
   }
 
   /** Remembers a call that has come to its turn for `settled`. */
   running(call: Promise<void>): Promise<void> {
-    const ended = call.catch(() => undefined).finally(() => this.#running.delete(ended));
+    const forget = () => void this.#running.delete(ended);
+    const ended: Promise<void> = call.then(forget, forget);
     this.#running.add(ended);
     return call;
   }

@@ -19,7 +19,7 @@ export interface OperationCall {
   readonly chunks: number;
   readonly sliceBytes: number;
   /** allToAllV only: by rank, the elements that this rank sends to it and takes from it. */
-  readonly pairs?: PairCounts;
+  readonly pairs?: PairCounts | undefined;
 }
 
 /** What one rank sends the other must be what that one takes. */

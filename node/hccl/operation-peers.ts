@@ -41,11 +41,12 @@ export function headerFor(
 export function sameOperation(
   { call }: Operation,
   peer: Rank,
-  { call: theirs, ...pair }: Header,
+  { call: theirs, sends, expects }: Header,
 ): boolean {
   const { pairs } = call;
-  const counts = [pair.sends, pair.expects, pairs?.sent[peer], pairs?.received[peer]];
-  if (counts.some((count) => count !== 0)) return sameCall(call, theirs);
+  const isNothing =
+    sends === 0 && expects === 0 && pairs?.sent[peer] === 0 && pairs.received[peer] === 0;
+  if (!isNothing) return sameCall(call, theirs);
   return sameCall(withoutPlacement(call), withoutPlacement(theirs));
 }
 

@@ -26,7 +26,7 @@ export interface OperationInit {
   readonly input: LocalBuffer;
   readonly output: LocalBuffer;
   /** At least `plan.scratchBytes`; absent if that is 0. */
-  readonly scratch?: LocalBuffer;
+  readonly scratch?: LocalBuffer | undefined;
 }
 
 export class Operation {

@@ -63,7 +63,13 @@ async function runPlanned(
 ): Promise<void> {
   const plan = open.planner.plan(checked);
   const { call } = checked;
-  await open.communicator.run({ call, plan, ...buffers, ...(await scratchFor(open, plan)) });
+  const { input, output } = buffers;
+  if (plan.scratchBytes === 0) {
+    await open.communicator.run({ call, plan, input, output, scratch: undefined });
+    return;
+  }
+  const { scratch } = await scratchFor(open, plan);
+  await open.communicator.run({ call, plan, input, output, scratch });
 }
 
 /**
@@ -89,13 +95,7 @@ async function runScaled(
   const operand = isStaged ? defined(staging, 'memory for the scaled input') : inPlaceInput;
   await communicator.throwIfFailing();
   await multiplyOnDevice(session, typeOf(checked), scalar, { from: input, to: operand });
-  await communicator.run({
-    call,
-    plan,
-    input: operand,
-    output,
-    ...(scratch !== undefined && { scratch }),
-  });
+  await communicator.run({ call, plan, input: operand, output, scratch });
 }
 
 /** Scratch memory for a plan, and behind it for `stagedBytes` of input. */

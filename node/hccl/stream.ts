@@ -26,18 +26,18 @@ export class Stream {
    * ended; a failure of it waits for `synchronize`.
    */
   enqueue(task: () => Promise<void>): Promise<void> {
-    const ended = this.#tail
-      .then(task)
-      .catch((reason: Error) => {
-        this.#failure ??= reason;
-      })
-      .finally(() => {
-        this.#queued--;
-        if (this.#queued <= REFILL_DEPTH) this.#refill();
-      });
+    const ended = this.#tail.then(task).then(this.#taskEnded, (reason: Error) => {
+      this.#failure ??= reason;
+      this.#taskEnded();
+    });
     this.#tail = ended;
     return ended;
   }
+
+  readonly #taskEnded = (): void => {
+    this.#queued--;
+    if (this.#queued <= REFILL_DEPTH) this.#refill();
+  };
 
   #refill(): void {
     while (this.#queued < STREAM_DEPTH_MAX) {

@@ -70,11 +70,13 @@ export function encodeFrameHeader(
   offset = 0,
 ): void {
   assertFrameHeader(header);
-  assert(isUint32(incarnation), `Expected a 32-bit incarnation but found ${incarnation}`);
-  assert(
-    target.byteLength >= offset + FRAME_HEADER_BYTES,
-    `Expected room for ${FRAME_HEADER_BYTES} bytes but found ${target.byteLength - offset}`,
-  );
+  if (!isUint32(incarnation)) {
+    assert(false, `Expected a 32-bit incarnation but found ${incarnation}`);
+  }
+  const room = target.byteLength - offset;
+  if (room < FRAME_HEADER_BYTES) {
+    assert(false, `Expected room for ${FRAME_HEADER_BYTES} bytes but found ${room}`);
+  }
   view.setUint32(FRAME_OFFSETS.magic, FRAME_MAGIC, true);
   view.setUint8(FRAME_OFFSETS.version, FRAME_VERSION);
   view.setUint8(FRAME_OFFSETS.type, FRAME_TYPES[header.type]);

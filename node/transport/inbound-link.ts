@@ -61,7 +61,7 @@ export class InboundLink {
 
   /** As `Transport.reply`. */
   reply(header: FrameHeader): SendOutcome {
-    assert(isReply(header.type), `Expected a ${header.type} to go through send()`);
+    if (!isReply(header.type)) assert(false, `Expected a ${header.type} to go through send()`);
     if (this.#state !== 'up' || this.#attempt === undefined) return 'down';
     const outcome = this.#attempt.connection.reply(header);
     if (outcome === 'queued') this.#init.counters.framesSent++;

@@ -89,7 +89,8 @@ export class LinkTransport implements Transport {
   connect(peer: Peer): void {
     const sink = this.#sink;
     assert(sink !== undefined, 'Expected attach() before connect()');
-    assert(this.#closing === undefined, 'Expected connect() before close()');
+    // A connection that is tried again does not know that the host goes down.
+    if (this.#closing !== undefined) return;
     const { nodeId } = peer;
     if (nodeId === this.nodeId) {
       this.#loopback ??= new LoopbackLink(this.#common(nodeId, sink));

@@ -88,11 +88,7 @@ export class OutboundLink {
 
   /** As `Transport.send`. */
   send(header: FrameHeader, payload: readonly Uint8Array[]): SendOutcome {
-    assert(!isReply(header.type), `Expected a ${header.type} to go through reply()`);
-    assert(
-      totalLength(payload) === header.payloadLength,
-      `Expected a payload of ${header.payloadLength} bytes but found ${totalLength(payload)}`,
-    );
+    assertData(header, payload);
     const connection = this.#connection;
     if (connection === undefined || !connection.open) return 'down';
     if (connection.queuedBytes >= this.#init.highWaterBytes) {
@@ -178,4 +174,12 @@ export class OutboundLink {
   #isClosed(): boolean {
     return this.#state === 'closed';
   }
+}
+
+/** The sentences are made only if they are needed: this runs for every frame. */
+function assertData({ type, payloadLength }: FrameHeader, payload: readonly Uint8Array[]): void {
+  if (isReply(type)) assert(false, `Expected a ${type} to go through reply()`);
+  const found = totalLength(payload);
+  if (found === payloadLength) return;
+  assert(false, `Expected a payload of ${payloadLength} bytes but found ${found}`);
 }

@@ -75,7 +75,9 @@ export class PayloadFill {
 
   /** `count` bytes have been stored in the window. */
   advance(count: number): void {
-    assert(count <= this.#left, `Expected at most ${this.#left} bytes but found ${count}`);
+    if (count > this.#left) {
+      assert(false, `Expected at most ${this.#left} bytes but found ${count}`);
+    }
     this.#left -= count;
     this.#offset += count;
   }

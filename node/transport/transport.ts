@@ -93,7 +93,7 @@ export interface Transport {
   attach(sink: FrameSink): void;
   /**
    * Wants both links to `peer`: dials the link peer -> here, and expects the peer to dial
-   * here -> peer. Returns at once; `linkUp` or, after `CONNECT_MS`, `linkLost` follows. Idempotent.
+   * here -> peer. Returns at once; `linkUp` or, after `CONNECT_MS`, `linkLost` follows. Idempotent; nothing after `close`.
    * A host may connect to itself: such frames are copied inside the process.
    */
   connect(peer: Peer): void;

@@ -1,27 +1,36 @@
 /** Making frame headers: most fields of most frames are zero. */
 import type { FrameHeader, FrameType } from '../transport/frame.ts';
 
-const EMPTY: Omit<FrameHeader, 'type'> = {
-  first: false,
-  last: false,
-  ackLater: false,
-  destQpn: 0,
-  sourceQpn: 0,
-  qpEpoch: 0,
-  psn: 0,
-  remoteAddress: 0,
-  rkey: 0,
-  messageLength: 0,
-  messageOffset: 0,
-  payloadLength: 0,
-  immediate: 0,
-  syndrome: 'NONE',
-  credits: 0,
-};
+/** The queue pairs at both ends of a frame, and their epoch. */
+export type FrameEnds = Pick<FrameHeader, 'destQpn' | 'sourceQpn' | 'qpEpoch'>;
 
-/** A header of `type` with `fields`; the rest is zero. */
-export function frameHeader(type: FrameType, fields: Partial<FrameHeader>): FrameHeader {
-  return { ...EMPTY, ...fields, type };
+/**
+ * A header of `type` with `fields`, between `ends`; the rest is zero. Every field is written out: all
+ * headers have one shape, which is what engines are fast with.
+ */
+export function frameHeader(
+  type: FrameType,
+  fields: Partial<FrameHeader>,
+  ends: Partial<FrameEnds> = fields,
+): FrameHeader {
+  return {
+    type,
+    first: fields.first ?? false,
+    last: fields.last ?? false,
+    ackLater: fields.ackLater ?? false,
+    destQpn: ends.destQpn ?? 0,
+    sourceQpn: ends.sourceQpn ?? 0,
+    qpEpoch: ends.qpEpoch ?? 0,
+    psn: fields.psn ?? 0,
+    remoteAddress: fields.remoteAddress ?? 0,
+    rkey: fields.rkey ?? 0,
+    messageLength: fields.messageLength ?? 0,
+    messageOffset: fields.messageOffset ?? 0,
+    payloadLength: fields.payloadLength ?? 0,
+    immediate: fields.immediate ?? 0,
+    syndrome: fields.syndrome ?? 'NONE',
+    credits: fields.credits ?? 0,
+  };
 }
 
 /** Which part of a message a frame carries. */

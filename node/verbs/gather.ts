@@ -1,7 +1,7 @@
 /** From a gather list to views of memory, with every check that a key asks for. */
 import { assert } from '../../common/assert.ts';
 import type { IbvPd } from './context.ts';
-import type { IbvAccessFlag } from './mr.ts';
+import type { Admission, IbvAccessFlag } from './mr.ts';
 import type { IbvSge } from './work-request.ts';
 
 /** `denied`: a check failed. `fault`: a page is not there yet, to be tried again. */
@@ -25,6 +25,28 @@ export function gather(pd: IbvPd, list: readonly IbvSge[], range: GatherRange): 
     return gatherPiece(pd, only.lkey, only.address + range.offset, range.length, range.right);
   }
   return gatherPieces(pd, list, range);
+}
+
+/** Whether `gather` would be granted all of that part. */
+export function admit(
+  pd: IbvPd,
+  list: readonly IbvSge[],
+  { offset, length, right }: GatherRange,
+): Admission {
+  let skip = offset;
+  let left = length;
+  for (const sge of list) {
+    const count = Math.min(left, sge.length - skip);
+    if (count > 0) {
+      const region = pd.context.nic.region(sge.lkey);
+      const admission = region?.admit(pd, right, sge.address + skip, count) ?? 'denied';
+      if (admission !== 'granted') return admission;
+      left -= count;
+    }
+    skip = Math.max(0, skip - sge.length);
+  }
+  assert(left === 0, 'Expected the range to lie inside the list');
+  return 'granted';
 }
 
 function gatherPieces(

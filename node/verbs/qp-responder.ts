@@ -28,6 +28,8 @@ import type { IbvRecvWr } from './work-request.ts';
 
 /** Acknowledgements wait for at most so many frames. */
 const ACK_EVERY_FRAMES = 16;
+/** That of a frame whose sender waits for it: the turn of the event loop in which it came may be a long one. */
+export const ACK_TURN_FRAMES = 4;
 /** How long the acknowledgement of a frame that asks for none soon (`ackLater`) waits for company. */
 export const ACK_DELAY_MS = 4;
 
@@ -47,6 +49,7 @@ export class Responder implements RequestProgress {
   /** One NAK per gap: until the expected frame comes, the rest is dropped in silence. */
   #nakSent = false;
   #ackScheduled = false;
+  #turnAck = false;
   #delayedAck = false;
   #framesUnacked = 0;
   /** The NAK that ended the connection; repeated if the peer has missed it. */
@@ -109,7 +112,7 @@ export class Responder implements RequestProgress {
     this.#framesUnacked++;
     if (this.#framesUnacked >= ACK_EVERY_FRAMES) this.#acknowledgeSoon();
     else if (header.last && header.ackLater) this.#acknowledgeLater();
-    else if (header.last) this.#acknowledgeSoon();
+    else if (header.last) this.#acknowledgeThisTurn();
     if (!this.#responses.isIdle || this.#pendingFault !== undefined) this.pump();
   }
 
@@ -213,7 +216,7 @@ export class Responder implements RequestProgress {
       status: 'IBV_WC_SUCCESS',
       opcode: write ? 'IBV_WC_RECV_RDMA_WITH_IMM' : 'IBV_WC_RECV',
       byte_len: header.messageLength,
-      ...(header.type === 'SEND' ? {} : { imm_data: header.immediate }),
+      imm_data: header.type === 'SEND' ? undefined : header.immediate,
     });
   }
 
@@ -257,7 +260,21 @@ export class Responder implements RequestProgress {
     this.#qp.reply('NAK', { psn, syndrome, immediate, credits: this.#posted });
   }
 
-  /** One ACK for everything that happens in this turn of the event loop. */
+  /** One ACK for all frames that come in this turn of the event loop, unless there are many. */
+  #acknowledgeThisTurn(): void {
+    const { nextTurn } = this.#qp.context.nic.scheduler;
+    if (nextTurn === undefined || this.#framesUnacked >= ACK_TURN_FRAMES) {
+      this.#acknowledgeSoon();
+    } else if (!this.#turnAck) {
+      this.#turnAck = true;
+      nextTurn(() => {
+        this.#turnAck = false;
+        if (this.#framesUnacked > 0) this.#acknowledge();
+      });
+    }
+  }
+
+  /** One ACK for everything that happens until the running task is done. */
   #acknowledgeSoon(): void {
     if (this.#ackScheduled || !this.#isConnected()) return;
     this.#ackScheduled = true;

@@ -8,7 +8,7 @@ import type { FrameHeader, FrameType } from '../transport/frame.ts';
 import type { SendOutcome } from '../transport/transport.ts';
 import type { IbvContext, IbvPd } from './context.ts';
 import type { IbvCq } from './cq.ts';
-import { frameHeader } from './frame-header.ts';
+import { type FrameEnds, frameHeader } from './frame-header.ts';
 import { type Gathered, gather } from './gather.ts';
 import { NIC_LIMITS } from './limits.ts';
 import type { IbvAccessFlag } from './mr.ts';
@@ -40,6 +40,9 @@ type QpEventType =
   | 'IBV_EVENT_QP_REQ_ERR'
   | 'IBV_EVENT_QP_ACCESS_ERR'
   | 'IBV_EVENT_SQ_DRAINED';
+
+/** What of a frame's header its queue pair does not know by itself. */
+type OwnFields = Partial<Omit<FrameHeader, keyof FrameEnds>>;
 
 export class IbvQp implements SendLimits {
   readonly context: IbvContext;
@@ -156,7 +159,7 @@ export class IbvQp implements SendLimits {
   }
 
   /** Sends a request, or part of an answer with payload, on the link here -> peer. */
-  send(type: FrameType, fields: Partial<FrameHeader>, payload: readonly Uint8Array[]): SendOutcome {
+  send(type: FrameType, fields: OwnFields, payload: readonly Uint8Array[]): SendOutcome {
     return this.transmit(this.#header(type, fields), payload);
   }
 
@@ -166,16 +169,15 @@ export class IbvQp implements SendLimits {
   }
 
   /** Sends an ACK or NAK back. If it is lost the peer asks again. */
-  reply(type: 'ACK' | 'NAK', fields: Partial<FrameHeader>): void {
+  reply(type: 'ACK' | 'NAK', fields: OwnFields): void {
     this.context.nic.reply(this.#attributes.ah_attr.nodeId, this.#header(type, fields));
   }
 
-  #header(type: FrameType, fields: Partial<FrameHeader>): FrameHeader {
-    return frameHeader(type, {
+  #header(type: FrameType, fields: OwnFields): FrameHeader {
+    return frameHeader(type, fields, {
       destQpn: this.#attributes.dest_qp_num,
       sourceQpn: this.qp_num,
       qpEpoch: this.epoch,
-      ...fields,
     });
   }
 
@@ -189,8 +191,8 @@ export class IbvQp implements SendLimits {
     return gather(this.pd, list, { offset, length, right });
   }
 
-  completeReceive(completion: Omit<IbvWc, 'qp_num'>): void {
-    this.recv_cq.push({ ...completion, qp_num: this.qp_num });
+  completeReceive({ wr_id, status, opcode, byte_len, imm_data }: Omit<IbvWc, 'qp_num'>): void {
+    this.recv_cq.push({ wr_id, status, opcode, byte_len, imm_data, qp_num: this.qp_num });
   }
 
   completeSend(wr: IbvSendWr, status: IbvWcStatus, byteLength: number): void {
@@ -201,6 +203,7 @@ export class IbvQp implements SendLimits {
       status,
       opcode: OPCODES[wr.opcode].completion,
       byte_len: byteLength,
+      imm_data: undefined,
       qp_num: this.qp_num,
     });
   }

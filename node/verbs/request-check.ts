@@ -5,7 +5,7 @@
  */
 import { FIXED_PAYLOAD_BYTES, type FrameHeader } from '../transport/frame.ts';
 import { ATOMIC_BYTES } from './atomic.ts';
-import { type Gathered, gather, isGathered } from './gather.ts';
+import { admit, type GatherRange, gather, isGathered } from './gather.ts';
 import type { IbvAccessFlag } from './mr.ts';
 import type { IbvQp } from './qp.ts';
 import { RESPONDER_FAULTS, type ResponderFault } from './responder-faults.ts';
@@ -70,7 +70,7 @@ export function requestTarget(
   if (type === 'WRITE' || type === 'WRITE_IMM') {
     return qp.context.nic.region(rkey)?.views(remoteAddress + messageOffset, payloadLength) ?? [];
   }
-  const gathered = gatherReceive(qp, receive, header);
+  const gathered = gather(qp.pd, receive?.sg_list ?? [], receiveRange(header));
   return isGathered(gathered) ? gathered : [];
 }
 
@@ -118,18 +118,14 @@ function checkWrite(qp: IbvQp, { receive }: RequestProgress, header: FrameHeader
 function checkSend(qp: IbvQp, { receive }: RequestProgress, header: FrameHeader): Verdict {
   if (receive === undefined) return notReady;
   if (header.messageLength > sgeLength(receive.sg_list)) return receiveTooShort;
-  const gathered = gatherReceive(qp, receive, header);
-  if (gathered === 'fault') return notReady;
-  return gathered === 'denied' ? badReceive : undefined;
+  const admission = admit(qp.pd, receive.sg_list, receiveRange(header));
+  if (admission === 'fault') return notReady;
+  return admission === 'denied' ? badReceive : undefined;
 }
 
-function gatherReceive(
-  qp: IbvQp,
-  receive: IbvRecvWr | undefined,
-  { messageOffset: offset, payloadLength: length }: FrameHeader,
-): Gathered {
-  const right = 'IBV_ACCESS_LOCAL_WRITE';
-  return gather(qp.pd, receive?.sg_list ?? [], { offset, length, right });
+/** The part of its receive that a SEND frame fills. */
+function receiveRange({ messageOffset, payloadLength }: FrameHeader): GatherRange {
+  return { offset: messageOffset, length: payloadLength, right: 'IBV_ACCESS_LOCAL_WRITE' };
 }
 
 /** The queue pair grants the right to its peer. */

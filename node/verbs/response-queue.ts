@@ -61,8 +61,8 @@ export class ResponseQueue {
   }
 
   addRead({ psn, remoteAddress, rkey, messageLength }: FrameHeader): void {
-    const read = { psn, remoteAddress, rkey, messageLength };
-    this.#responses.push({ ...read, reply: undefined, frames: 0, framesBest: 0 });
+    const rest = { reply: undefined, frames: 0, framesBest: 0 };
+    this.#responses.push({ psn, remoteAddress, rkey, messageLength, ...rest });
   }
 
   /** A READ that was executed before: starts its answer again. */
@@ -99,7 +99,9 @@ export class ResponseQueue {
       }
       const { psn, messageLength, reply } = next;
       const type = reply === undefined ? 'READ_RESPONSE' : 'ATOMIC_RESPONSE';
-      const outcome = this.#qp.send(type, { ...slice, psn, messageLength }, views);
+      const { first, last } = slice;
+      const fields = { first, last, messageOffset, payloadLength, psn, messageLength };
+      const outcome = this.#qp.send(type, fields, views);
       if (outcome !== 'queued') return { kind: outcome };
       this.#count(next, payloadLength);
       if (slice.last) this.#responses.shift();

@@ -26,8 +26,13 @@ export class SegmentList {
 
   /** Views of [offset, offset + length), in order. The range must lie inside. */
   slice(offset: number, length: number): Uint8Array[] {
-    assert(offset >= 0 && length >= 0, `Expected a range but found ${offset}+${length}`);
-    assert(offset + length <= this.size, `Expected at most ${this.size} bytes`);
+    if (offset < 0 || length < 0 || offset + length > this.size) {
+      assert(false, `Expected a range in ${this.size} bytes but found ${offset}+${length}`);
+    }
+    const [only] = this.#pieces;
+    if (only !== undefined && this.#pieces.length === 1 && length > 0) {
+      return [only.bytes.subarray(offset, offset + length)];
+    }
     const views: Uint8Array[] = [];
     let left = length;
     let position = offset;

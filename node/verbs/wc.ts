@@ -51,6 +51,6 @@ export interface IbvWc {
   /** Bytes received, written into this host, or read. */
   readonly byte_len: number;
   /** Immediate data; present with IBV_WC_WITH_IMM only. */
-  readonly imm_data?: number;
+  readonly imm_data?: number | undefined;
   readonly qp_num: number;
 }

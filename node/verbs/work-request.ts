@@ -35,17 +35,17 @@ export interface IbvSendWr {
   readonly sg_list: readonly IbvSge[];
   readonly send_flags?: readonly IbvSendFlag[];
   /** With IBV_SEND_INLINE, for WRITE and SEND: what to send. C reads it through the `sg_list`. */
-  readonly inline_data?: Uint8Array;
+  readonly inline_data?: Uint8Array | undefined;
   /** Nobody waits for its completion: the peer may acknowledge it together with later requests. */
-  readonly ack_later?: boolean;
+  readonly ack_later?: boolean | undefined;
   /** 32 bit, for the two opcodes with immediate data. */
-  readonly imm_data?: number;
+  readonly imm_data?: number | undefined;
   /** RDMA and atomics: address in the peer's region, and its key. */
-  readonly remote_addr?: number;
-  readonly rkey?: number;
+  readonly remote_addr?: number | undefined;
+  readonly rkey?: number | undefined;
   /** Atomics: what to compare with, or to add; and what to store. Modulo 2^64, 0 if absent. */
-  readonly compare_add?: bigint;
-  readonly swap?: bigint;
+  readonly compare_add?: bigint | undefined;
+  readonly swap?: bigint | undefined;
 }
 
 export interface IbvRecvWr {

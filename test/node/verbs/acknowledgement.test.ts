@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { ibv_post_recv, ibv_post_send } from '../../../node/verbs/qp.ts';
-import { ACK_DELAY_MS } from '../../../node/verbs/qp-responder.ts';
-import { type End, statuses, World } from './world.ts';
+import { ACK_DELAY_MS, ACK_TURN_FRAMES } from '../../../node/verbs/qp-responder.ts';
+import { type End, Host, statuses, World } from './world.ts';
 
-async function connected(receives: number): Promise<[World, End, End]> {
-  const world = new World();
-  const [a, b] = await world.pair();
+async function connected(
+  receives: number,
+  world = new World(),
+  to = world.b,
+): Promise<[World, End, End]> {
+  const [a, b] = await world.pair({}, world.a, to);
   for (let id = 0; id < receives; id++) ibv_post_recv(b.qp, { wr_id: id, sg_list: [] });
   await world.wait(2 * ACK_DELAY_MS);
   return [world, a, b];
@@ -21,6 +24,55 @@ function send({ qp }: End, id: number, ack_later: boolean): void {
   });
   expect(errno).toBeUndefined();
 }
+
+/** As `connected`; the host that receives ends a turn of its event loop only when `endTurn` is called. */
+async function connectedInTurns(receives: number) {
+  const world = new World();
+  const { scheduler } = world;
+  const turns: (() => void)[] = [];
+  const inTurns = {
+    clock: scheduler.clock,
+    soon: (task: () => void) => scheduler.soon(task),
+    after: (delayMs: number, task: () => void) => scheduler.after(delayMs, task),
+    nextTurn: (task: () => void) => void turns.push(task),
+  };
+  const host = new Host(world.network.transport('host-c'), inTurns);
+  const [, a] = await connected(receives, world, host);
+  const endTurn = async () => {
+    for (const task of turns.splice(0)) task();
+    await world.wait(ACK_DELAY_MS / 4);
+  };
+  await endTurn();
+  return { world, a, endTurn, acks: () => world.a.transport.counters('host-c').framesReceived };
+}
+
+describe('requests that somebody waits for', () => {
+  it('are acknowledged together when the turn of the event loop ends', async () => {
+    const { world, a, endTurn, acks } = await connectedInTurns(64);
+    const before = acks();
+    for (let id = 0; id < ACK_TURN_FRAMES - 1; id++) send(a, id, false);
+    await world.wait(ACK_DELAY_MS / 4);
+    expect(a.completions).toEqual([]);
+    await endTurn();
+    expect(statuses(a)).toEqual(
+      Array.from({ length: ACK_TURN_FRAMES - 1 }, () => 'IBV_WC_SUCCESS'),
+    );
+    expect(acks() - before).toBe(1);
+  });
+
+  it('do not wait for the end of a turn in which many come', async () => {
+    const { world, a, endTurn, acks } = await connectedInTurns(64);
+    const before = acks();
+    for (let id = 0; id < 3 * ACK_TURN_FRAMES; id++) {
+      send(a, id, false);
+      await world.wait(ACK_DELAY_MS / 20);
+    }
+    expect(a.completions).toHaveLength(3 * ACK_TURN_FRAMES);
+    expect(acks() - before).toBe(3);
+    await endTurn();
+    expect(acks() - before).toBe(3);
+  });
+});
 
 describe('requests that nobody waits for (ack_later)', () => {
   it('are acknowledged together, and late', async () => {

@@ -12,7 +12,7 @@ import { invalidArgument } from './failure.ts';
 import { slotBytes } from './lanes.ts';
 import type { LoadedSchedule } from './loaded-schedule.ts';
 import { baseName, type CallSettings } from './settings.ts';
-import { longestSlice, type SlicedCall, usualSlice } from './slice-choice.ts';
+import { longestSlice, type SlicedCall } from './slice-choice.ts';
 
 /** With everything that ranks must agree on. */
 export interface RunChoice extends Choice {
@@ -47,7 +47,7 @@ export function chooseFor(request: PlacedRequest, { settings, own }: ChoiceSourc
   const tuned = fitting(choose(request, settings.tuning), request);
   const choice = overridden(overridden(tuned, settings, collective), own, collective);
   expectFitting(choice, request);
-  const sliceBytes = sliceBytesOf({ ...choice, collective, nranks, bytes: request.bytes });
+  const sliceBytes = sliceBytesOf({ ...choice, collective, nranks });
   return { ...choice, sliceBytes };
 }
 
@@ -97,8 +97,8 @@ export function chooseLoaded(
 }
 
 function sliceBytesOf(call: SlicedCall & { readonly sliceBytes?: number }): number {
-  const wanted = call.sliceBytes ?? usualSlice(call);
-  return inGranules(Math.min(longestSlice(call), wanted));
+  const longest = longestSlice(call);
+  return inGranules(Math.min(longest, call.sliceBytes ?? longest));
 }
 
 function inGranules(bytes: number): number {

@@ -1,6 +1,9 @@
-/** How long slices are: what one costs both hosts is spread over more bytes, but nothing overlaps within one. */
+/**
+ * How long slices are: as long as there is room for, since what one costs both hosts is about what moving half a
+ * megabyte does.
+ */
 import { BLOCKS, type CollectiveName } from '../../collectives/collective.ts';
-import { KiB, MiB } from '../../common/bytes.ts';
+import { MiB } from '../../common/bytes.ts';
 import {
   KEPT_LANES,
   LANES_MAX,
@@ -16,17 +19,12 @@ export interface SlicedCall {
   readonly algorithm: string;
   readonly channels: number;
   readonly nranks: number;
-  /** nccl-tests' size. */
-  readonly bytes: number;
 }
 
 /** Whose ranks take messages of one peer alone, so that there is room for long slots. */
 const OF_ONE_PEER = 'ring';
 /** Memory for slots and staged messages of an operation whose slots are not the pool's. */
 const OPERATION_BYTES_MAX = 8 * MiB;
-/** A rank's part is cut into so many slices, so that sending and reducing overlap. */
-const SLICES_OF_PART = 4;
-const USUAL_MIN_BYTES = 128 * KiB;
 
 /** The longest slice whose slots and staged messages have room. */
 export function longestSlice({ collective, algorithm, channels, nranks }: SlicedCall): number {
@@ -40,10 +38,4 @@ export function longestSlice({ collective, algorithm, channels, nranks }: Sliced
   const longest = Math.min(SLICE_BYTES_MAX, powerOfTwoUpTo(share));
   // The pool's slots are there anyhow, but lanes beyond its own have theirs in the operation's memory.
   return channels > KEPT_LANES ? longest : Math.max(pooled, longest);
-}
-
-/** What a call takes unless somebody wants something else; more than is possible, perhaps. */
-export function usualSlice({ algorithm, bytes, nranks }: SlicedCall): number {
-  if (algorithm !== OF_ONE_PEER) return slotBytes(nranks);
-  return Math.max(USUAL_MIN_BYTES, powerOfTwoUpTo(bytes / nranks / SLICES_OF_PART));
 }

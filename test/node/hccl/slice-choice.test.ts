@@ -5,27 +5,28 @@ import { buildSchedule } from '../../../collectives/table.ts';
 import { KiB, MiB } from '../../../common/bytes.ts';
 import { firstLane, LANES_MAX, slotBytes, slotPoolBytes } from '../../../node/hccl/lanes.ts';
 import { makePlan } from '../../../node/hccl/plan.ts';
-import { longestSlice, type SlicedCall, usualSlice } from '../../../node/hccl/slice-choice.ts';
+import { longestSlice, type SlicedCall } from '../../../node/hccl/slice-choice.ts';
 
 const STAGING_BYTES_MAX = 16 * MiB;
 const FLOAT_BYTES = 4;
+const CALL_BYTES = 64 * MiB;
 
 function ring(more: Partial<SlicedCall>): SlicedCall {
   return {
-    ...{ collective: 'allReduce', algorithm: 'ring', channels: 1, nranks: 4, bytes: 64 * MiB },
+    ...{ collective: 'allReduce', algorithm: 'ring', channels: 1, nranks: 4 },
     ...more,
   };
 }
 
 function scratchBytesOf(call: SlicedCall, placement: 'inPlace' | 'outOfPlace'): number {
-  const { collective, algorithm, nranks, channels, bytes } = call;
+  const { collective, algorithm, nranks, channels } = call;
   const schedule = buildSchedule({
     ...{ collective, algorithm, channels, placement, root: 0 },
     topology: { boxes: nranks, ranksPerBox: 1 },
   });
   const program = lower(schedule, 0);
-  const sliceBytes = Math.min(longestSlice(call), usualSlice(call));
-  const elements = bytes / FLOAT_BYTES / (collective === 'allReduce' ? 1 : nranks);
+  const sliceBytes = longestSlice(call);
+  const elements = CALL_BYTES / FLOAT_BYTES / (collective === 'allReduce' ? 1 : nranks);
   const table = chunkTable(program, elements);
   return makePlan({ program, table, elementBytes: FLOAT_BYTES, sliceBytes, placement })
     .scratchBytes;
@@ -48,8 +49,8 @@ describe('the length of slices', () => {
 
   it('is more than a slot of the pool for rings of much data, which then use lanes of their own', () => {
     const call = ring({ nranks: 8 });
-    expect(usualSlice(call)).toBeGreaterThan(slotBytes(8));
     expect(longestSlice(call)).toBe(512 * KiB);
+    expect(slotBytes(8)).toBeLessThan(512 * KiB);
     expect(firstLane(8, longestSlice(call))).toBeGreaterThan(0);
     expect(firstLane(8, slotBytes(8))).toBe(0);
   });
@@ -58,10 +59,5 @@ describe('the length of slices', () => {
     for (const call of [ring({ algorithm: 'direct' }), ring({ channels: LANES_MAX })]) {
       expect(longestSlice(call)).toBe(slotBytes(4));
     }
-  });
-
-  it('cuts the part of a rank, so that sending and reducing overlap, but not into crumbs', () => {
-    expect(usualSlice(ring({ nranks: 2, bytes: 4 * MiB }))).toBe(512 * KiB);
-    expect(usualSlice(ring({ nranks: 8, bytes: 1 * MiB }))).toBe(128 * KiB);
   });
 });

@@ -33,13 +33,16 @@ interface Calls {
  */
 const CALLS: readonly Calls[] = [
   { upTo: 32 * KiB, iterations: 2000, warmup: 6000 },
-  { upTo: 256 * KiB, iterations: 120, warmup: 600 },
-  { upTo: 1 * MiB, iterations: 60, warmup: 400 },
+  { upTo: 256 * KiB, iterations: 120, warmup: 1200 },
+  { upTo: 1 * MiB, iterations: 60, warmup: 1200 },
   { upTo: 4 * MiB, iterations: 24, warmup: 80 },
   { upTo: 16 * MiB, iterations: 12, warmup: 80 },
   { upTo: Number.POSITIVE_INFINITY, iterations: 5, warmup: 30 },
 ];
 const CALLS_MIN = 3;
+/** The first measurement of a process finds nothing compiled at all: so many times the warm-up. */
+const FIRST_WARMUPS = 4;
+const FIRST_BYTES_MAX = 32 * KiB;
 const QUICK_SHARE = 0.25;
 
 /** Fewer of long calls, and of calls between many ranks, which share the cores. */
@@ -60,19 +63,19 @@ export interface SweepRequest {
 /** Everything that a contestant measures with `ranks` ranks, in its order. */
 export function sweepOf(request: SweepRequest, ranks: number): readonly PeerMeasurement[] {
   const { collectives, sizes, quick } = request;
-  return collectives.flatMap((collective) => {
+  const plan = collectives.flatMap((collective) => {
     const unit = collective === 'all_gather' ? ranks * FLOAT_BYTES : FLOAT_BYTES;
     const rounded = new Set(sizes.map((bytes) => roundUp(bytes, unit)));
-    return [...rounded].map((bytes) => {
-      return {
-        collective,
-        ranks,
-        bytes,
-        count: bytes / FLOAT_BYTES,
-        ...callsOf(bytes, ranks, quick),
-      };
-    });
+    return [...rounded].map((bytes) => ({
+      ...{ collective, ranks, bytes, count: bytes / FLOAT_BYTES },
+      ...callsOf(bytes, ranks, quick),
+    }));
   });
+  return plan.map((one, index) =>
+    index === 0 && one.bytes <= FIRST_BYTES_MAX
+      ? { ...one, warmup: FIRST_WARMUPS * one.warmup }
+      : one,
+  );
 }
 
 /** As a contestant's program takes it, one argument each. */

@@ -29,7 +29,9 @@ def main():
     for collective, count, warmup, iterations in measurements:
         call = call_of(collective, data[:count], rank, ranks)
         data[:count].zero_()
-        for _ in range(warmup):
+        for done in range(warmup):
+            if done == warmup // 2:
+                dist.barrier()
             call()
         dist.barrier()
         start = time.perf_counter()

@@ -56,7 +56,10 @@ static long wrong_elements(const struct measurement *m, float *data) {
 
 static void measure(const struct measurement *m, float *data) {
   memset(data, 0, m->count * sizeof(float));
-  for (long i = 0; i < m->warmup; i++) call(m, data);
+  for (long i = 0; i < m->warmup; i++) {
+    if (i == m->warmup / 2) MPI_Barrier(MPI_COMM_WORLD);
+    call(m, data);
+  }
   MPI_Barrier(MPI_COMM_WORLD);
   double start = MPI_Wtime();
   for (long i = 0; i < m->iterations; i++) call(m, data);

@@ -5,6 +5,7 @@ import {
   REDUCE_OPERATION_WORDS,
   type ReduceOperationWord,
 } from '../bench/data-types.ts';
+import { SLICE_BYTES_MAX } from '../node/hccl/lanes.ts';
 import { clusterFlags, jsonFileFlag } from './common-flags.ts';
 import { type FlagValues, optional, toggle, withDefault } from './flags.ts';
 import { TUNING_FILE_VARIABLE } from './job-environment.ts';
@@ -15,7 +16,6 @@ import { traceFlags } from './trace-flags.ts';
 const ALL = 'all';
 const CHANNELS_MAX = 32;
 const CHUNKS_MAX = 4096;
-const SLICE_BYTES_MAX = 2 ** 20;
 const LAUNCHES_MAX = 10_000;
 
 /** How a collective is carried out, instead of what the tuning table says. */

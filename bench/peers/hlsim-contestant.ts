@@ -44,7 +44,7 @@ function measurementOf(text: string): PeerMeasurement {
 async function timeOf(measurement: PeerMeasurement): Promise<number> {
   const { warmup, iterations } = measurement;
   await fill(measurement, () => 0);
-  // A barrier that comes for the first time after the warm-up would throw away what was compiled in it.
+  // Calls behind the first barrier of a process are slow, however many there were before it.
   for (let count = 0; count < warmup; count++) {
     if (count === Math.floor(warmup / 2)) await hlsim.jobBarrier();
     await call(measurement);

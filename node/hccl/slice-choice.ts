@@ -1,6 +1,6 @@
 /**
- * How long slices are: as long as there is room for, since what one costs both hosts is about what moving half a
- * megabyte does.
+ * How long slices are: as long as there is room for, since each costs both hosts CPU time. Shorter ones were slower
+ * (docs/performance.md).
  */
 import { BLOCKS, type CollectiveName } from '../../collectives/collective.ts';
 import { MiB } from '../../common/bytes.ts';

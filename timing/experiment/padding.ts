@@ -7,7 +7,7 @@ import { evenChunk } from '../engine/slice-sizes.ts';
 import type { PredictionRequest } from '../prediction.ts';
 import type { WorkSizes } from './work-size.ts';
 
-/** Steps of all ranks from which on unlike ranks are made alike: some ten seconds of building and simulating. */
+/** Steps of all ranks from which on unlike ranks are made alike: building and simulating them takes tens of seconds. */
 export const STEPS_OF_UNLIKE_MAX = 500_000;
 
 /**

@@ -11,6 +11,7 @@ const WATCHING_TESTS = [
   'test/e2e/failure.test.ts',
   'test/e2e/p2p-failure.test.ts',
   'test/e2e/processes.test.ts',
+  'test/e2e/wires-failure.test.ts',
 ];
 /** Of each group, what takes longest: begun last, it would leave a core without work. */
 const LONG_TESTS = [

@@ -9,6 +9,7 @@ import { SLICE_BYTES_MAX } from '../node/hccl/lanes.ts';
 import { clusterFlags, jsonFileFlag } from './common-flags.ts';
 import { type FlagValues, optional, toggle, withDefault } from './flags.ts';
 import { TUNING_FILE_VARIABLE } from './job-environment.ts';
+import { progressFlag } from './progress.ts';
 import { providerFlag } from './provider.ts';
 import { integer, oneOf, size, text } from './readers.ts';
 import { traceFlags } from './trace-flags.ts';
@@ -149,6 +150,7 @@ export const benchFlags = {
     description: 'accept only what the real HCCL accepts',
   }),
   provider: providerFlag,
+  progress: progressFlag,
   json: jsonFileFlag,
   ...traceFlags,
   ...clusterFlags,

@@ -8,6 +8,7 @@ import { algorithmsFor, buildSchedule } from '../collectives/table.ts';
 import { type BenchFlagValues, dataTypesOf, reduceOpsOf } from './bench-flags.ts';
 import { scheduleOf } from './bench-schedule.ts';
 import { usageError } from './flags.ts';
+import { progressEnvironment } from './progress.ts';
 import { providerEnvironment } from './provider.ts';
 import { readTuningTable } from './tuning-table-file.ts';
 
@@ -54,6 +55,7 @@ export async function sweepOf(word: string, flags: BenchFlagValues): Promise<Swe
     ...(tuning === undefined ? {} : { HLSIM_TUNING: JSON.stringify(tuning) }),
     ...(flags.strict ? { HCCL_STRICT: '1' } : {}),
     ...providerEnvironment(flags),
+    ...progressEnvironment(flags),
   };
   return { options, environment };
 }

@@ -1,17 +1,35 @@
 /** A training as a job: a line for each epoch while it runs, its summary afterwards. */
 import { HlsimError } from '../common/errors.ts';
+import type { ProgressMode, ProviderChoice } from '../node/hccl/settings.ts';
+import type { Overlap } from '../training/gradient-step.ts';
 import { type TrainOptions, trainJob } from '../training/options.ts';
 import { renderEpoch, renderSummary } from '../training/render.ts';
 import { TrainResults, type TrainSummary } from '../training/results.ts';
 import { failureOfJob, runJob } from './cluster-session.ts';
 import type { CommandContext } from './context.ts';
 import type { ClusterClient } from './job-client.ts';
+import { progressEnvironment } from './progress.ts';
+import { providerEnvironment } from './provider.ts';
 
 /** Where a training runs. */
 export interface TrainingJob {
   readonly hosts: number | undefined;
   readonly joinTimeoutMs: number;
   readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** What flags say to every rank. With overlap the host moves the bytes: the program's thread computes meanwhile. */
+export function trainEnvironment({
+  provider,
+  progress,
+  overlap,
+}: {
+  readonly provider: ProviderChoice | undefined;
+  readonly progress: ProgressMode | undefined;
+  readonly overlap: Overlap;
+}): Record<string, string> {
+  const chosen = progress ?? (overlap === 'on' ? 'auto' : undefined);
+  return { ...providerEnvironment({ provider }), ...progressEnvironment({ progress: chosen }) };
 }
 
 /**

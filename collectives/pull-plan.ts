@@ -15,8 +15,9 @@
  * peer that reads what it overwrites has done so. At the end it waits for those who still read its buffers.
  */
 import { assert } from '../common/assert.ts';
+import { ranksOf } from '../common/math.ts';
 import type { ChunkTable } from './chunks.ts';
-import { BLOCKS } from './collective.ts';
+import { PulledMemory } from './pulled-memory.ts';
 import type { BufferName, Place, Rank, Schedule, Transfer } from './schedule.ts';
 
 /** Elements of a buffer, from its start. */
@@ -70,47 +71,44 @@ export interface NotPullable {
   readonly reason: string;
 }
 
-export interface PullRequest {
+export interface CellsRequest {
   readonly schedule: Schedule;
   readonly table: ChunkTable;
-  readonly rank: Rank;
   /** Into how many slices the largest message should be cut; fewer if slices would touch each other. */
   readonly slices: number;
+}
+
+export interface PullRequest extends CellsRequest {
+  readonly rank: Rank;
 }
 
 /** Slices begin at multiples of so many elements: every kernel then works on whole vectors. */
 const SLICE_ELEMENTS = 64;
 
-/** Part of a rank's memory in which input and output lie as they do in place: nothing less is safe. */
-interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
-interface Access extends Span {
-  /** Out of place a part of its own. */
-  readonly buffer: BufferName;
+/** A transfer as its receiver sees it. */
+interface Arrival {
+  readonly transfer: Transfer;
   readonly round: number;
-  /** Who reads, or writes. */
-  readonly by: Rank;
-  /** In place it copies bytes onto themselves. */
-  readonly isOntoItself?: boolean;
-}
-
-/** What one rank's memory goes through, in the order of the rounds. */
-interface History {
-  readonly reads: Access[];
-  readonly writes: Access[];
+  /** Earlier rounds in which the sender writes what is read; of a local transfer they come first anyway. */
+  readonly written: readonly number[];
+  /** Who reads what is overwritten, and in which earlier round. */
+  readonly read: readonly { readonly peer: Rank; readonly round: number }[];
 }
 
 /** The plan of one rank, or why there is none. */
 export function pullPlan(request: PullRequest): PullPlan | NotPullable {
+  const cells = pullCells(request);
+  return 'reason' in cells ? cells : writePlan(request, cells);
+}
+
+/** The cells of all ranks, or why there are none. */
+export function pullCells(request: CellsRequest): PullCells | NotPullable {
   const rounds = [...request.schedule.rounds()];
   const reason = obstacle(rounds);
   if (reason !== undefined) return { reason };
   const memory = new PulledMemory(request.schedule, request.table, rounds);
   if (memory.conflict !== undefined) return { reason: memory.conflict };
-  return new PlanWriter(request, rounds, memory).plan();
+  return new PullCells(request, rounds, memory);
 }
 
 function obstacle(rounds: readonly (readonly Transfer[])[]): string | undefined {
@@ -121,183 +119,64 @@ function obstacle(rounds: readonly (readonly Transfer[])[]): string | undefined 
   return undefined;
 }
 
-/** Who reads and writes which part of whose memory, and when. */
-class PulledMemory {
-  readonly histories: readonly History[];
-  /** Ranges touch without being the same: slices of one would touch several of the other. */
-  isSliceable = true;
-  conflict: string | undefined;
-  readonly #schedule: Schedule;
+/** Which rank pulls what in which cell, and which cells of others come before. */
+export class PullCells {
+  /** Of every rank. */
+  readonly order: readonly { readonly slice: number; readonly stage: number }[];
+  /** Of a whole vector, in the order of the rounds. */
+  readonly arrivals: readonly Arrival[];
+  readonly slices: number;
   readonly #table: ChunkTable;
-
-  constructor(schedule: Schedule, table: ChunkTable, rounds: readonly (readonly Transfer[])[]) {
-    this.#schedule = schedule;
-    this.#table = table;
-    this.histories = Array.from({ length: schedule.nranks }, () => ({ reads: [], writes: [] }));
-    for (const [round, transfers] of rounds.entries()) this.#record(round, transfers);
-    for (const history of this.histories) this.#check(history);
-  }
-
-  span(rank: Rank, place: Place, count: number): Span {
-    const { offset, length } = this.#table.range(rank, place, count);
-    const start = offset + this.#shift(rank, place.buffer);
-    return { start, end: start + length };
-  }
-
-  #record(round: number, transfers: readonly Transfer[]): void {
-    for (const { src, dst, from, to, count, operand, effect } of transfers) {
-      const [source, target] = [this.span(src, from, count), this.span(dst, to, count)];
-      const isOntoItself = effect === 'copy' && src === dst && isSame(source, target);
-      this.histories[src]?.reads.push({ ...source, buffer: from.buffer, round, by: dst });
-      this.histories[dst]?.writes.push({
-        ...{ ...target, buffer: to.buffer, round, by: dst },
-        isOntoItself,
-      });
-      if (operand !== undefined && !isSamePlace(operand, to)) {
-        const span = this.span(dst, operand, count);
-        this.histories[dst]?.reads.push({ ...span, buffer: operand.buffer, round, by: dst });
-      }
-    }
-  }
-
-  /** Where a buffer starts in the memory of a rank that makes the call in place. */
-  #shift(rank: Rank, buffer: BufferName): number {
-    const rule = BLOCKS[this.#schedule.collective].inPlace;
-    const inner = rule === 'inputInOutput' ? 'input' : 'output';
-    if (rule === 'same' || buffer !== inner) return 0;
-    const outer: BufferName = inner === 'input' ? 'output' : 'input';
-    if (this.#table.bufferLength(rank, outer) === 0) return 0;
-    return this.#table.range(rank, { buffer: outer, chunk: rank * this.#schedule.chunks }, 0)
-      .offset;
-  }
-
-  #check({ reads, writes }: History): void {
-    for (const write of writes) {
-      for (const other of [...reads, ...writes]) {
-        if (other === write || !touch(write, other)) continue;
-        if (!isSame(write, other)) this.isSliceable = false;
-        if (other.round === write.round && !isSpared(write, other) && !isOwnUpdate(write, other)) {
-          this.conflict = `in round ${write.round} rank ${write.by} overwrites what another is to read`;
-        }
-      }
-    }
-  }
-}
-
-/** What copies its input onto itself takes nothing from those that read the input. Those of the output see it. */
-function isSpared({ isOntoItself = false, buffer }: Access, other: Access): boolean {
-  return isOntoItself && other.buffer !== buffer;
-}
-
-/** The same rank reads what it then replaces, in one pull. */
-function isOwnUpdate(write: Access, other: Access): boolean {
-  return other.by === write.by && isSame(write, other);
-}
-
-class PlanWriter {
-  readonly #request: PullRequest;
-  readonly #rounds: readonly (readonly Transfer[])[];
-  readonly #memory: PulledMemory;
-  /** Stage of each round. */
+  /** Of each round. */
   readonly #stages: readonly number[];
-  readonly #order: readonly { readonly slice: number; readonly stage: number }[];
-  readonly #slices: number;
+  /** By receiver, and within that by stage. */
+  readonly #byRank: readonly Arrival[][][];
   /** By slice and stage, how many cells are done after that one. */
   readonly #done = new Map<number, number>();
 
   constructor(
-    request: PullRequest,
+    { schedule, table, slices }: CellsRequest,
     rounds: readonly (readonly Transfer[])[],
     memory: PulledMemory,
   ) {
-    this.#request = request;
-    this.#rounds = rounds;
-    this.#memory = memory;
-    this.#slices = memory.isSliceable ? Math.max(1, request.slices) : 1;
-    this.#stages = this.#stagesOfRounds();
-    this.#order = walk(this.#slices, (this.#stages.at(-1) ?? -1) + 1);
-    for (const [index, { slice, stage }] of this.#order.entries())
+    this.#table = table;
+    this.slices = memory.isSliceable ? Math.max(1, slices) : 1;
+    const arrivals = rounds.map((transfers, round) =>
+      transfers.map((transfer) => ({
+        ...{ transfer, round },
+        written: transfer.src === transfer.dst ? [] : memory.writtenBefore(round, transfer),
+        read: memory.readBefore(round, transfer),
+      })),
+    );
+    this.arrivals = arrivals.flat();
+    this.#stages = stagesOf(arrivals);
+    const stages = (this.#stages.at(-1) ?? -1) + 1;
+    this.#byRank = ranksOf(schedule.nranks).map(() => Array.from({ length: stages }, () => []));
+    for (const arrival of this.arrivals) {
+      const { round, transfer } = arrival;
+      this.#byRank[transfer.dst]?.[this.#stages[round] as number]?.push(arrival);
+    }
+    this.order = walk(this.slices, stages);
+    for (const [index, { slice, stage }] of this.order.entries())
       this.#done.set(this.#key(slice, stage), index + 1);
   }
 
-  plan(): PullPlan {
-    const { rank } = this.#request;
-    const cells = this.#order.map(({ slice, stage }) => this.#cell(slice, stage));
-    const served = this.#memory.histories[rank]?.reads.filter(({ by }) => by !== rank) ?? [];
-    const last = new Needs();
-    for (const { by, round } of served) last.add(by, this.#doneAfter(this.#slices - 1, round));
-    const transfers = this.#rounds.flat().filter(({ src, dst }) => src !== dst);
-    const read = transfers.filter(({ dst }) => dst === rank);
-    const ranks = Array.from({ length: this.#request.schedule.nranks }, (_, peer) => peer);
-    return {
-      cells,
-      last: last.list(),
-      elementsRead: this.#elements(read),
-      elementsServed: served.reduce((sum, { start, end }) => sum + end - start, 0),
-      reach: ranks.map((peer) => this.#extents(read.filter(({ src }) => src === peer))),
-      served: this.#extents(transfers.filter(({ src }) => src === rank)),
-    };
-  }
-
-  #elements(transfers: readonly Transfer[]): number {
-    const { table } = this.#request;
-    return transfers.reduce((sum, { src, from, count }) => {
-      return sum + table.range(src, from, count).length;
-    }, 0);
-  }
-
-  #extents(transfers: readonly Transfer[]): Extents {
-    const extents = { input: 0, output: 0 };
-    for (const { src, from, count } of transfers) {
-      if (from.buffer === 'scratch') continue;
-      const { offset, length } = this.#request.table.range(src, from, count);
-      extents[from.buffer] = Math.max(extents[from.buffer], offset + length);
-    }
-    return extents;
-  }
-
-  #stagesOfRounds(): number[] {
-    const stages: number[] = [];
-    for (const [round, transfers] of this.#rounds.entries()) {
-      let stage = stages[round - 1] ?? 0;
-      for (const transfer of transfers) {
-        for (const { after } of this.#awaited(round, transfer)) {
-          stage = Math.max(stage, (stages[after] as number) + 1);
-        }
-      }
-      stages.push(stage);
-    }
-    return stages;
-  }
-
-  #cell(slice: number, stage: number): PullCell {
-    const { rank } = this.#request;
-    const needs = new Needs();
-    const pulls: Pull[] = [];
-    for (const [round, transfers] of this.#rounds.entries()) {
-      if (this.#stages[round] !== stage) continue;
-      for (const transfer of transfers) {
-        if (transfer.dst !== rank) continue;
-        const pull = this.#pull(transfer, slice);
-        if (pull === undefined) continue;
-        pulls.push(pull);
-        for (const { peer, after } of this.#awaited(round, transfer))
-          needs.add(peer, this.#doneAfter(slice, after));
-      }
-    }
-    return { needs: needs.list(), pulls };
+  /** What `rank` takes in a stage, in order. */
+  arrivalsAt(rank: Rank, stage: number): readonly Arrival[] {
+    return this.#byRank[rank]?.[stage] ?? [];
   }
 
   /** `undefined` if the slice of it is empty, or it moves nothing. */
-  #pull({ src, dst, from, to, count, operand, effect }: Transfer, slice: number): Pull | undefined {
-    const { table } = this.#request;
-    const whole = table.range(src, from, count);
-    const start = sliceStart(whole.length, slice, this.#slices);
-    const length = sliceStart(whole.length, slice + 1, this.#slices) - start;
+  pull({ transfer }: Arrival, slice: number): Pull | undefined {
+    const { src, dst, from, to, count, operand, effect } = transfer;
+    const whole = this.#table.range(src, from, count);
+    const start = sliceStart(whole.length, slice, this.slices);
+    const length = sliceStart(whole.length, slice + 1, this.slices) - start;
     if (length === 0) return undefined;
     const at = (rank: Rank, place: Place): PullRange => {
       assert(place.buffer !== 'scratch', 'Expected a schedule without scratch memory');
-      return { buffer: place.buffer, offset: table.range(rank, place, count).offset + start };
+      const { offset } = this.#table.range(rank, place, count);
+      return { buffer: place.buffer, offset: offset + start };
     };
     return {
       src,
@@ -308,31 +187,84 @@ class PlanWriter {
     };
   }
 
-  /** Whose work of which earlier round the receiver of a transfer has to wait for. */
-  *#awaited(
-    round: number,
-    { src, dst, from, to, count }: Transfer,
-  ): Generator<{ peer: Rank; after: number }> {
-    const source = this.#memory.span(src, from, count);
-    if (src !== dst) {
-      for (const write of this.#memory.histories[src]?.writes ?? []) {
-        if (write.round < round && touch(write, source)) yield { peer: src, after: write.round };
-      }
-    }
-    const target = this.#memory.span(dst, to, count);
-    for (const read of this.#memory.histories[dst]?.reads ?? []) {
-      const isEarlier = read.round < round && read.by !== dst;
-      if (isEarlier && touch(read, target)) yield { peer: read.by, after: read.round };
-    }
-  }
-
-  #doneAfter(slice: number, round: number): number {
+  /** How many cells a rank has done as soon as it is through with a round of a slice. */
+  doneAfter(slice: number, round: number): number {
     return this.#done.get(this.#key(slice, this.#stages[round] as number)) as number;
   }
 
   #key(slice: number, stage: number): number {
-    return stage * this.#slices + slice;
+    return stage * this.slices + slice;
   }
+}
+
+/** A round that waits for another goes into a later stage, as do all behind it. */
+function stagesOf(rounds: readonly (readonly Arrival[])[]): number[] {
+  const stages: number[] = [];
+  for (const [round, arrivals] of rounds.entries()) {
+    let stage = stages[round - 1] ?? 0;
+    for (const { written, read } of arrivals) {
+      for (const after of [...written, ...read.map((one) => one.round)])
+        stage = Math.max(stage, (stages[after] as number) + 1);
+    }
+    stages.push(stage);
+  }
+  return stages;
+}
+
+function writePlan({ schedule, table, rank }: PullRequest, cells: PullCells): PullPlan {
+  const remote = cells.arrivals.filter(({ transfer }) => transfer.src !== transfer.dst);
+  const served = remote.filter(({ transfer }) => transfer.src === rank);
+  const last = new Needs();
+  for (const { transfer, round } of served)
+    last.add(transfer.dst, cells.doneAfter(cells.slices - 1, round));
+  const given = served.map(({ transfer }) => transfer);
+  const read = remote.map(({ transfer }) => transfer).filter(({ dst }) => dst === rank);
+  return {
+    cells: cells.order.map(({ slice, stage }) => pullCell(cells, rank, { slice, stage })),
+    last: last.list(),
+    elementsRead: elementsOf(read, table),
+    elementsServed: elementsOf(given, table),
+    reach: ranksOf(schedule.nranks).map((peer) =>
+      extentsOf(
+        read.filter(({ src }) => src === peer),
+        table,
+      ),
+    ),
+    served: extentsOf(given, table),
+  };
+}
+
+function pullCell(
+  cells: PullCells,
+  rank: Rank,
+  { slice, stage }: { readonly slice: number; readonly stage: number },
+): PullCell {
+  const needs = new Needs();
+  const pulls: Pull[] = [];
+  for (const arrival of cells.arrivalsAt(rank, stage)) {
+    const pull = cells.pull(arrival, slice);
+    if (pull === undefined) continue;
+    pulls.push(pull);
+    for (const round of arrival.written) needs.add(pull.src, cells.doneAfter(slice, round));
+    for (const { peer, round } of arrival.read) needs.add(peer, cells.doneAfter(slice, round));
+  }
+  return { needs: needs.list(), pulls };
+}
+
+function elementsOf(transfers: readonly Transfer[], table: ChunkTable): number {
+  return transfers.reduce((sum, { src, from, count }) => {
+    return sum + table.range(src, from, count).length;
+  }, 0);
+}
+
+function extentsOf(transfers: readonly Transfer[], table: ChunkTable): Extents {
+  const extents = { input: 0, output: 0 };
+  for (const { src, from, count } of transfers) {
+    if (from.buffer === 'scratch') continue;
+    const { offset, length } = table.range(src, from, count);
+    extents[from.buffer] = Math.max(extents[from.buffer], offset + length);
+  }
+  return extents;
 }
 
 /** The order of cells: a slice is one stage behind the one before it. */
@@ -365,16 +297,4 @@ class Needs {
   list(): PullNeed[] {
     return [...this.#cells].map(([peer, cells]) => ({ peer, cells }));
   }
-}
-
-function touch(a: Span, b: Span): boolean {
-  return a.start < b.end && b.start < a.end;
-}
-
-function isSame(a: Span, b: Span): boolean {
-  return a.start === b.start && a.end === b.end;
-}
-
-function isSamePlace(a: Place, b: Place): boolean {
-  return a.buffer === b.buffer && a.chunk === b.chunk;
 }

@@ -36,6 +36,7 @@ import { TraceService } from './trace-service.ts';
 import type { Transport } from './transport/transport.ts';
 import { createNic, type Nic } from './verbs/nic.ts';
 import { registerUverbs } from './verbs/uverbs.ts';
+import { wireMachine } from './wire-sockets.ts';
 
 export interface HostLog {
   info(fields: object, message: string): void;
@@ -230,7 +231,9 @@ class RunningHost implements Host {
     const memory = new HostMemory({ system, nodeId: this.nodeId, token });
     this.#memory = memory;
     const { devices } = this;
-    return { system, peers: memory, devices, nextNumber: () => memory.nextNumber() };
+    const { transport } = this.#init;
+    const wires = wireMachine({ transport, system });
+    return { system, peers: memory, devices, wires, nextNumber: () => memory.nextNumber() };
   }
 
   #createDevices(nodes: DeviceNodes): HeldDevice[] {

@@ -13,12 +13,14 @@ import type {
   Peer,
   SendOutcome,
   Transport,
+  Wires,
 } from './transport/transport.ts';
 
 export class KnownHostsTransport implements Transport {
   readonly provider: Transport['provider'];
   readonly nodeId: string;
   readonly address: LinkAddress;
+  readonly wires?: Wires;
   readonly #transport: Transport;
   readonly #scheduler: Scheduler;
   readonly #addressOf: (nodeId: string) => LinkAddress | undefined;
@@ -32,6 +34,7 @@ export class KnownHostsTransport implements Transport {
     this.provider = transport.provider;
     this.nodeId = transport.nodeId;
     this.address = transport.address;
+    if (transport.wires !== undefined) this.wires = transport.wires;
     this.#transport = transport;
     this.#scheduler = scheduler;
     this.#addressOf = addressOf;

@@ -4,13 +4,15 @@ import { wallClock } from '../common/clock.ts';
 import { keepAliveTimer } from '../common/scheduler.ts';
 import type { ProgramMachine } from './hccl/shared/program-machine.ts';
 import type { SharedWait } from './hccl/shared/shared-wait.ts';
+import type { ProgramSockets } from './hccl/wire/program-sockets.ts';
 import { operatingSystem } from './os/operating-system.ts';
 
 export function programMachine(deviceMemories: readonly WebAssembly.Memory[]): ProgramMachine {
   const system = operatingSystem();
   const cores = availableParallelism();
   const soon = (task: () => void): void => void keepAliveTimer(0, task);
-  if ('unavailable' in system) return { memories: [], waitOn: neverShared, cores, soon };
+  if ('unavailable' in system)
+    return { memories: [], waitOn: neverShared, socketsOn: neverShared, cores, soon };
   return {
     memories: deviceMemories,
     waitOn(memory): SharedWait {
@@ -21,6 +23,16 @@ export function programMachine(deviceMemories: readonly WebAssembly.Memory[]): P
         giveWay: () => system.yieldCpu(),
         wake: (offset) => system.futexWake(start + BigInt(offset)),
         now: () => wallClock.now(),
+      };
+    },
+    socketsOn(memory): ProgramSockets {
+      // A safe integer on all processors of today; numbers are quicker than what holds any.
+      const start = Number(system.addressOf(memory));
+      return {
+        receive: (fd, offset, bytes) => system.receive(fd, start + offset, bytes),
+        transmit: (fd, head, headBytes, body, bodyBytes) =>
+          system.transmit(fd, start + head, headBytes, start + body, bodyBytes),
+        pollSet: (capacity) => system.pollSet(capacity),
       };
     },
     cores,

@@ -2,19 +2,23 @@
 import { defined } from '../common/assert.ts';
 import type { GaudiDevice } from './device/device.ts';
 import type { PeerMemory, SharedMachine } from './hccl/shared/shared-machine.ts';
+import type { WireMachine } from './hccl/wire/wire-machine.ts';
 import type { OperatingSystem } from './os/operating-system.ts';
 
 export interface SharedMachineInit {
   readonly system: OperatingSystem;
   readonly peers: PeerMemory;
   readonly devices: readonly GaudiDevice[];
+  /** Absent: the links of this host are no sockets. */
+  readonly wires: WireMachine | undefined;
   /** A number that nothing else is handed over under. */
   nextNumber(): number;
 }
 
 export function sharedMachine(init: SharedMachineInit): SharedMachine {
-  const { system, peers, devices, nextNumber } = init;
+  const { system, peers, devices, wires, nextNumber } = init;
   return {
+    wires,
     peers,
     nextWindow: nextNumber,
     deviceOf(memory) {

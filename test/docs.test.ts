@@ -8,6 +8,7 @@ import { RENDEZVOUS_TIMEOUT_MS } from '../coordinator/rendezvous.ts';
 import { VERDICT_MS } from '../node/hccl/communicator.ts';
 import { SPLIT_TIMEOUT_MS } from '../node/hccl/split.ts';
 import { COLLECTIVE_TIMEOUT_MS } from '../node/hccl/timeouts.ts';
+import { WORD_MS } from '../node/hccl/wire/wire-rank.ts';
 import { REDIAL_MS } from '../node/transport/transport.ts';
 import { MAY_IMPORT } from './tidy/rules.ts';
 import { projectPaths, TOP } from './tidy/source-files.ts';
@@ -128,6 +129,7 @@ describe('docs/ARCHITECTURE.md', () => {
       RENDEZVOUS_TIMEOUT_MS,
       VERDICT_MS,
       SPLIT_TIMEOUT_MS,
+      WORD_MS,
     };
     const shown = [...architecture.text.matchAll(/`([A-Z_]+)` \((\d+) ms\)/g)].map(
       ([, name = '', value]) => [name, Number(value)],

@@ -1,8 +1,6 @@
 /** The tables of `docs/wire-protocol.md` above the link, read against what the encoders write. */
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { COLLECTIVES } from '../collectives/collective.ts';
-import { defined } from '../common/assert.ts';
 import { KiB, MiB } from '../common/bytes.ts';
 import { ANSWERS_MAX } from '../node/fabric/connection.ts';
 import { encodeEndpointName, NAME_BYTES_MAX } from '../node/fabric/endpoint-name.ts';
@@ -29,6 +27,7 @@ import {
   CONTROL_BYTES_MAX,
   CONTROL_TAG,
   type ControlMessage,
+  type DataPath,
   dataImmediate,
   writeControl,
 } from '../node/hccl/control-message.ts';
@@ -42,6 +41,13 @@ import {
   SLOTS_PER_LANE,
 } from '../node/hccl/lanes.ts';
 import { ALGORITHM_BYTES_MAX } from '../node/hccl/operation-call.ts';
+import { digestOf } from '../node/hccl/shared/ready-call.ts';
+import {
+  CALL_BYTES,
+  dataHeadBytes,
+  writeCall,
+  writeDataHead,
+} from '../node/hccl/wire/wire-frames.ts';
 import { encodeOperands, executeAtomic } from '../node/verbs/atomic.ts';
 import {
   CM_DEADLINE_MS,
@@ -53,63 +59,7 @@ import { encodeHello, HELLO_BYTES } from '../node/verbs/cm-message.ts';
 import { NIC_LIMITS } from '../node/verbs/limits.ts';
 import { MACHINE_PAGE_BYTES } from '../node/verbs/machine-memory.ts';
 import { QUIESCE_MS } from '../node/verbs/nic.ts';
-
-const text = readFileSync(new URL('../docs/wire-protocol.md', import.meta.url), 'utf8');
-
-type Value = number | bigint | string | number[];
-
-/** The section below a heading, to the next one. */
-function section(heading: string): string {
-  const found = text.split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`));
-  return defined(found, `a section ${heading}`);
-}
-
-/** Texts whose length another field gives; any other text reaches to the end. */
-const LENGTH_FIELDS: Readonly<Record<string, string>> = {
-  host: 'hostBytes',
-  algorithm: 'nameBytes',
-};
-
-/** Reads `bytes` by the table of a section; the fields must follow each other without a gap. */
-function readByTable(heading: string, bytes: Uint8Array): Record<string, Value> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const fields: Record<string, Value> = {};
-  let end = 0;
-  const rows = section(heading).matchAll(/^\| (\d+)(?: \+ `(\w+)`)? \| ([^|]+) \| `(\w+)` \|/gm);
-  for (const [, fixed, variable, type = '', name = ''] of rows) {
-    const offset = Number(fixed) + (variable === undefined ? 0 : Number(fields[variable]));
-    expect(offset, `${heading}: offset of ${name}`).toBe(end);
-    const given = LENGTH_FIELDS[name];
-    const length = given === undefined ? bytes.byteLength - offset : Number(fields[given]);
-    const [value, size] = readField(view, type, offset, length);
-    fields[name] = value;
-    end = offset + size;
-  }
-  expect(end, `${heading}: length`).toBe(bytes.byteLength);
-  return fields;
-}
-
-/** The value of a field and how many bytes it has; `length` is that of a field without a size. */
-function readField(view: DataView, type: string, offset: number, length: number): [Value, number] {
-  switch (type) {
-    case 'u8':
-      return [view.getUint8(offset), 1];
-    case 'u16':
-      return [view.getUint16(offset, true), 2];
-    case 'u32':
-      return [view.getUint32(offset, true), 4];
-    case 'u64':
-      return [view.getBigUint64(offset, true), 8];
-    case 'f64':
-      return [view.getFloat64(offset, true), 8];
-    case 'UTF-8':
-      return [new TextDecoder().decode(new Uint8Array(view.buffer, offset, length)), length];
-    case 'bytes':
-      return [[...new Uint8Array(view.buffer, offset, length)], length];
-    default:
-      throw new Error(`Expected a type of the document but found ${type}`);
-  }
-}
+import { readByTable, section, text } from './wire-document.ts';
 
 const HEADER: ControlMessage = {
   kind: 'HEADER',
@@ -171,6 +121,45 @@ describe('docs/wire-protocol.md, payload of atomics', () => {
     const heading = 'Payload of ATOMIC_RESPONSE';
     expect(readByTable(heading, original)).toEqual({ original: 0x0101_0101_0101_0101n });
     expect(new DataView(memory.buffer).getBigUint64(0, true)).toBe(0x8101_0101_0101_0102n);
+  });
+});
+
+describe('docs/wire-protocol.md, above the wires', () => {
+  it('CALL', () => {
+    const bytes = new Uint8Array(CALL_BYTES);
+    writeCall(bytes, 0, 'hcclBarrier (…)');
+    const call = 'hcclBarrier (…)'.padEnd(508 - 2);
+    const expected = { opcode: 129, lengthForm: 126, length: 508, text: call };
+    expect(readByTable('CALL', bytes)).toEqual(expected);
+  });
+
+  it('DATA', () => {
+    const numbers = { sequence: 0xfedc_ba98, digest: 0x8765_4321, index: 70_000, bytes: 0x1234 };
+    const bytes = new Uint8Array(20 + 0x1234).fill(7);
+    expect(writeDataHead(new DataView(bytes.buffer), 0, numbers)).toBe(20);
+    expect(readByTable('DATA', bytes)).toEqual({
+      ...{ opcode: 130, lengthForm: 126, length: 16 + 0x1234, ...numbers },
+      payload: Array(0x1234).fill(7),
+    });
+  });
+
+  it('the heads of DATA', () => {
+    const words = section('DATA');
+    const limits = [...words.matchAll(/less than (\d+) the head is (\d+)|(\d+) it is (\d+)/g)];
+    const rows = limits.map(([, a, b, c, d]) => [Number(a ?? c), Number(b ?? d)] as const);
+    expect(rows).toHaveLength(2);
+    const longest = Number(/with more it is (\d+) bytes/.exec(words)?.[1]);
+    for (const [index, [limit, head]] of rows.entries()) {
+      expect(dataHeadBytes(limit - 1)).toBe(head);
+      expect(dataHeadBytes(limit)).toBe(rows[index + 1]?.[1] ?? longest);
+    }
+  });
+
+  it('the digest of a text', () => {
+    // The test vectors of its authors.
+    expect(digestOf('')).toBe(0x811c_9dc5);
+    expect(digestOf('a')).toBe(0xe40c_292c);
+    expect(digestOf('foobar')).toBe(0xbf9c_f968);
   });
 });
 
@@ -277,14 +266,26 @@ describe('docs/wire-protocol.md, above the link', () => {
   });
 
   it('HELLO of a rank, CREDIT and BYE', () => {
-    const hello = encodeControl({ kind: 'HELLO', path: 'p2p' });
-    expect(readByTable('HELLO of a rank', hello)).toEqual({ kind: 1, path: 1 });
+    const helloOf = (...paths: DataPath[]) => encodeControl({ kind: 'HELLO', paths });
+    const heading = 'HELLO of a rank';
+    expect(readByTable(heading, helloOf('p2p'))).toEqual({ kind: 1, paths: 0b01 });
+    expect(readByTable(heading, helloOf('wire'))).toEqual({ kind: 1, paths: 0b10 });
+    expect(section(heading)).toMatch(/bit 0 `p2p`.*bit 1 `wire`/);
     const numbers = { lane: 1, sequence: 70_000, granted: 80_000, slotsReleased: 90_000 };
     const credit = encodeControl({ kind: 'CREDIT', ...numbers });
     expect(readByTable('CREDIT', credit)).toEqual({ kind: 3, ...numbers });
     const last = { lastSequence: 100_000, progress: 110_000 };
     const bye = encodeControl({ kind: 'BYE', ...last });
     expect(readByTable('BYE', bye)).toEqual({ kind: 4, ...last });
+  });
+
+  it('WIRE and WIRES', () => {
+    const ticket = Array.from({ length: 16 }, (_, index) => 255 - 13 * index);
+    const digits = Buffer.from(ticket).toString('hex');
+    const wire = encodeControl({ kind: 'WIRE', ticket: digits });
+    expect(readByTable('WIRE', wire)).toEqual({ kind: 9, ticket });
+    const wires = encodeControl({ kind: 'WIRES', verdict: 'refused' });
+    expect(readByTable('WIRES', wires)).toEqual({ kind: 10, verdict: 1 });
   });
 
   it('WINDOW, WINDOW_ANSWER, WITHDRAW and PATH', () => {
@@ -299,15 +300,17 @@ describe('docs/wire-protocol.md, above the link', () => {
   });
 
   it('the kinds of control messages', () => {
-    const rows = [...section('Above the link: HCCL').matchAll(/^\| (\d) \| `(\w+)` \|/gm)];
+    const rows = [...section('Above the link: HCCL').matchAll(/^\| (\d+) \| `(\w+)` \|/gm)];
     const kinds = [
       HEADER,
-      { kind: 'HELLO', path: 'ws' },
+      { kind: 'HELLO', paths: [] },
       { kind: 'BYE', lastSequence: 0, progress: 0 },
       { kind: 'WINDOW', use: 'mailbox', id: 1, bytes: 0 },
       { kind: 'WINDOW_ANSWER', id: 1, result: 'mapped' },
       { kind: 'WITHDRAW', id: 1 },
       { kind: 'PATH', path: 'ws' },
+      { kind: 'WIRE', ticket: '0'.repeat(32) },
+      { kind: 'WIRES', verdict: 'open' },
     ] as const;
     const credit = {
       kind: 'CREDIT',
@@ -359,6 +362,7 @@ describe('docs/wire-protocol.md, above the link', () => {
     `below ${LANES_MAX} (\`LANES_MAX\`)`,
     `lanes below ${KEPT_LANES} (\`KEPT_LANES\`)`,
     `at most ${ALGORITHM_BYTES_MAX} bytes (\`ALGORITHM_BYTES_MAX\`)`,
+    `${CALL_BYTES} bytes (\`CALL_BYTES\`)`,
     `${SLOTS_PER_LANE} slots (\`SLOTS_PER_LANE\`)`,
     `${SLOT_POOL_BYTES_MAX / MiB} MiB (\`SLOT_POOL_BYTES_MAX\`)`,
     `at least ${SLOT_BYTES_MIN / KiB} KiB and at most ${SLOT_BYTES_MAX / KiB} KiB`,

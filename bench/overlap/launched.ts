@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { HlsimError } from '../../common/errors.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
+import { PROGRESS_VARIABLE, PROVIDER_VARIABLE } from '../../node/hccl/settings.ts';
 import { runChildren } from '../peers/children.ts';
 import { projectFile } from '../peers/project-files.ts';
 import { type OverlapOptions, type RankReport, rankReport } from './options.ts';
@@ -33,8 +34,8 @@ export async function runLaunched(
       ...['run', program, '--hosts', String(HOSTS), '--', JSON.stringify(options)],
     ],
     environment: {
-      // Sockets on every version of the data path: what is in question is a link.
-      ...{ HLSIM_TRANSPORT: 'tcp', HLSIM_PROVIDER: 'ws' },
+      // What is in question is a link, and what goes on beside the program: its host moves the bytes.
+      ...{ HLSIM_TRANSPORT: 'tcp', [PROVIDER_VARIABLE]: 'ws', [PROGRESS_VARIABLE]: 'auto' },
       ...(bytesPerSecond === undefined ? {} : pacedEnvironment(bytesPerSecond)),
     },
   };

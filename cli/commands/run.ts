@@ -9,12 +9,18 @@ import type { CommandContext } from '../context.ts';
 import { reportFailure } from '../failure.ts';
 import { addFlags, type FlagValues, readFlags } from '../flags.ts';
 import { jobEnvironment } from '../job-environment.ts';
+import { progressEnvironment, progressFlag } from '../progress.ts';
 import { providerEnvironment, providerFlag } from '../provider.ts';
 import { rankOutput } from '../rank-output.ts';
 import { traced, traceWishOf } from '../trace-file.ts';
 import { traceFlags } from '../trace-flags.ts';
 
-const runFlags = { provider: providerFlag, ...traceFlags, ...clusterFlags } as const;
+const runFlags = {
+  provider: providerFlag,
+  progress: progressFlag,
+  ...traceFlags,
+  ...clusterFlags,
+} as const;
 type RunFlagValues = FlagValues<typeof runFlags>;
 
 export function runCommand(context: CommandContext): Command {
@@ -55,7 +61,11 @@ async function runProgram(
   const path = resolve(program);
   // On a cluster elsewhere the file is the hosts' business, and they say so.
   if (flags.coordinator === undefined) checkReadable(path);
-  const environment = { ...(await jobEnvironment()), ...providerEnvironment(flags) };
+  const environment = {
+    ...(await jobEnvironment()),
+    ...providerEnvironment(flags),
+    ...progressEnvironment(flags),
+  };
   const spec = { program: path, arguments: [...args], environment };
   const request = { spec, hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout };
   return withCluster(flags, context, async (client) => {

@@ -25,9 +25,10 @@ import {
   withDefault,
 } from '../flags.ts';
 import { openJsonFile } from '../json-file.ts';
-import { providerEnvironment, providerFlag } from '../provider.ts';
+import { progressFlag } from '../progress.ts';
+import { providerFlag } from '../provider.ts';
 import { integer, oneOf, type Reader, size, text } from '../readers.ts';
-import { checkTraining, runTraining } from '../train-run.ts';
+import { checkTraining, runTraining, trainEnvironment } from '../train-run.ts';
 import { stepModelText } from '../train-step-model.ts';
 
 /** `256,128`: the units of each hidden layer. */
@@ -80,6 +81,7 @@ const trainFlags = {
     environment: 'HLSIM_TRAIN_STEP_MODEL',
   }),
   provider: providerFlag,
+  progress: progressFlag,
   json: jsonFileFlag,
   ...clusterFlags,
 } as const;
@@ -117,7 +119,7 @@ async function train(
     ...{ epochs, seed, hidden: [...hidden], bucketBytes, overlap },
     ...(stepModel === undefined ? {} : { timeLayers: true }),
   });
-  const environment = providerEnvironment(flags);
+  const environment = trainEnvironment(flags);
   const job = { hosts: flags.hosts, joinTimeoutMs: flags.joinTimeout, environment };
   await withCluster(flags, context, async (client) => {
     const summary = await runTraining(client, options, job, context);

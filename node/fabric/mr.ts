@@ -178,6 +178,11 @@ export function fi_mr_shared(mr: FiMr, takenBack?: () => void): FiSharedMemory |
   return isErrno(shared) ? FI_ERRNO_OF_ERRNO[shared] : shared;
 }
 
+/** hlsim's own: calls `takenBack`, once, when the exporter takes the region's memory back, before it is gone. */
+export function fi_mr_watch(mr: FiMr, takenBack: () => void): void {
+  verbsOf(mr).whenTakenBack(takenBack);
+}
+
 /** The region of verbs behind a region of this folder. */
 export function verbsOf(mr: FiMr): IbvMr {
   assert(mr instanceof DomainMr, 'Expected a region of fi_mr_reg() or fi_mr_regattr()');

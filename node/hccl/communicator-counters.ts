@@ -2,37 +2,39 @@
 import { fi_domain_link } from '../fabric/domain.ts';
 import type { FiEndpointCounters } from '../fabric/fabric.ts';
 import type { CommunicatorInit, CommunicatorWiring } from './communicator-init.ts';
-import type { DataPath } from './control-message.ts';
 import type { Exchange } from './exchange.ts';
 import { FLUSH_READ_BYTES } from './flush.ts';
 import type { HcclCommCounters, HcclLink } from './hccl.ts';
 import type { PointToPoint } from './point-to-point.ts';
 import type { SharedTraffic } from './shared/control-page.ts';
+import type { ProgramPath } from './shared/program-path.ts';
 
 export interface Counted {
   /** Of the endpoint; absent until there is one. */
   readonly traffic: FiEndpointCounters | undefined;
   readonly exchange: Exchange | undefined;
   readonly messages: PointToPoint | undefined;
-  readonly shared: SharedTraffic;
+  /** Of the program's thread. */
+  readonly program: SharedTraffic;
+  readonly path: ProgramPath['path'];
   /** Those over links that have ended well. */
   readonly collectives: number;
 }
 
 export function countersOf(counted: Counted): HcclCommCounters {
-  const { traffic, exchange, messages, shared, collectives } = counted;
+  const { traffic, exchange, messages, program, path, collectives } = counted;
   const { flushes = 0, postsTurnedAway = 0 } = exchange ?? {};
   const { eagerBytes = { sent: 0, received: 0 }, turnedAway = 0 } = messages ?? {};
   const { sent: inlineSent = 0, received: inlineReceived = 0 } = exchange?.inline ?? {};
   const flushed = flushes * FLUSH_READ_BYTES;
   const { rmaBytesSent = 0, rmaBytesReceived = 0, messageBytesSent = 0 } = traffic ?? {};
   return {
-    payloadBytesSent: rmaBytesSent - flushed + eagerBytes.sent + inlineSent + shared.bytesServed,
+    payloadBytesSent: rmaBytesSent - flushed + eagerBytes.sent + inlineSent + program.bytesServed,
     payloadBytesReceived:
-      rmaBytesReceived - flushed + eagerBytes.received + inlineReceived + shared.bytesRead,
+      rmaBytesReceived - flushed + eagerBytes.received + inlineReceived + program.bytesRead,
     controlBytesSent: messageBytesSent - eagerBytes.sent - inlineSent,
-    collectives: collectives + shared.operations,
-    sharedCollectives: shared.operations,
+    collectives: collectives + program.operations,
+    sharedCollectives: path === 'p2p' ? program.operations : 0,
     postsTurnedAway: postsTurnedAway + turnedAway,
     flushes,
   };
@@ -41,7 +43,7 @@ export function countersOf(counted: Counted): HcclCommCounters {
 /** By rank, what carries bytes between `rank` and it; `null` for itself, and where there is nothing yet. */
 export function linksOf(
   { rank, nranks, session }: Pick<CommunicatorInit, 'rank' | 'nranks' | 'session'>,
-  path: DataPath,
+  path: ProgramPath['path'],
   nodeIds: CommunicatorWiring['nodeIds'] | undefined,
 ): readonly (HcclLink | null)[] {
   return Array.from({ length: nranks }, (_, peer) => {

@@ -13,7 +13,7 @@ import type { SlotPool } from './memory-map.ts';
 import type { LocalBuffer } from './operation.ts';
 import type { OperationCall } from './operation-call.ts';
 import type { Plan } from './plan.ts';
-import type { ProviderChoice } from './settings.ts';
+import type { ProgressMode, ProviderChoice } from './settings.ts';
 import type { SharedMachine } from './shared/shared-machine.ts';
 
 export interface CommunicatorInit {
@@ -24,9 +24,11 @@ export interface CommunicatorInit {
   readonly scheduler: Scheduler;
   readonly services: JobServices;
   readonly observe: EngineTap | undefined;
-  /** Absent: ranks of one machine share no memory. */
+  /** Absent: ranks of one machine share no memory, and nobody has wires. */
   readonly machine: SharedMachine | undefined;
   readonly provider: ProviderChoice;
+  /** Who moves the bytes of collectives over links. */
+  readonly progress: ProgressMode;
   /** Of this machine; absent: the event loop is never kept awake. */
   readonly cores: number | undefined;
 }

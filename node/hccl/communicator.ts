@@ -36,7 +36,7 @@ import { Operation } from './operation.ts';
 import { apiName } from './operation-call.ts';
 import type { PointToPoint } from './point-to-point.ts';
 import { atStart, ranksText } from './rank-text.ts';
-import { SharedPath } from './shared/shared-path.ts';
+import { ProgramPath } from './shared/program-path.ts';
 import { COLLECTIVE_TIMEOUT_MS, GOODBYE_MS } from './timeouts.ts';
 
 /** How long a rank waits for all peers' hello after the rendezvous. */
@@ -63,8 +63,8 @@ export class Communicator {
   readonly #verdict: Deferred<HcclFailure> = deferred();
   readonly #broken: Deferred<HcclFailure> = deferred();
   readonly #unwatch: () => void;
-  /** The memory that the ranks share. */
-  readonly shared: SharedPath;
+  /** How the program's thread moves bytes itself. */
+  readonly shared: ProgramPath;
   readonly #polling: EventLoopPolling | undefined;
   #sequence = 0;
   #completed = 0;
@@ -81,7 +81,7 @@ export class Communicator {
       observe: init.observe,
     });
     this.#polling = pollingOf(init);
-    this.shared = new SharedPath({
+    this.shared = new ProgramPath({
       ...init,
       nodeIdOf: (rank) => defined(this.#nodeIds?.get(rank), 'the host of a rank'),
       send: (peer, message) => {
@@ -116,7 +116,8 @@ export class Communicator {
       traffic: this.#port && fi_ep_counters(this.#port.endpoint),
       exchange: this.#exchange,
       messages: this.#messages,
-      shared: this.shared.traffic,
+      program: this.shared.traffic,
+      path: this.shared.path,
       collectives: this.#completed,
     });
   }
@@ -143,9 +144,7 @@ export class Communicator {
       observer: this.#observer,
       ...port,
       ...wiring,
-      path: this.shared.best,
-      shared: (peer, message) => this.shared.heard(peer, message),
-      departed: (peer, progress) => this.shared.departed(peer, progress),
+      program: this.shared,
       connected: () => this.#connected.resolve(),
       fail: (failure) => this.#fail(failure, 'local'),
     });

@@ -10,6 +10,8 @@
  * WINDOW_ANSWER  it is mapped, or it is not
  * WITHDRAW       the memory is going away
  * PATH           whether a rank has mapped every peer's mailbox, so that collectives may use shared memory
+ * WIRE           a rank lets the peer dial a wire, with this ticket
+ * WIRES          whether a rank has all its wires, so that collectives may use them
  */
 
 import { FI_ADDR_UNSPEC } from '../fabric/fabric.ts';
@@ -31,8 +33,8 @@ export interface Credit {
   readonly slotsReleased: number;
 }
 
-/** How the bytes of collectives travel: over links, or through memory that ranks share. */
-export type DataPath = 'ws' | 'p2p';
+/** How the program's thread can move the bytes of collectives: through memory that ranks share, on wires. */
+export type DataPath = 'p2p' | 'wire';
 
 /** What ranks tell each other about memory that they share. */
 export type SharedMessage =
@@ -45,13 +47,25 @@ export type SharedMessage =
     }
   | { readonly kind: 'WINDOW_ANSWER'; readonly id: number; readonly result: 'mapped' | 'refused' }
   | { readonly kind: 'WITHDRAW'; readonly id: number }
-  | { readonly kind: 'PATH'; readonly path: DataPath };
+  | { readonly kind: 'PATH'; readonly path: 'ws' | 'p2p' };
+
+/** What ranks tell each other about their wires. */
+export type WireMessage =
+  | {
+      readonly kind: 'WIRE';
+      /** 32 hexadecimal digits. */
+      readonly ticket: string;
+    }
+  | { readonly kind: 'WIRES'; readonly verdict: 'open' | 'refused' };
+
+/** What ranks tell each other about how their programs' threads move bytes. */
+export type ProgramMessage = SharedMessage | WireMessage;
 
 export type ControlMessage =
   | {
       readonly kind: 'HELLO';
-      /** The best that the sender can do. */
-      readonly path: DataPath;
+      /** What the sender can do. */
+      readonly paths: readonly DataPath[];
     }
   | Header
   | Credit
@@ -61,7 +75,7 @@ export type ControlMessage =
       /** Cells of operations on shared memory that the rank has done, modulo 2^32. */
       readonly progress: number;
     }
-  | SharedMessage;
+  | ProgramMessage;
 
 /** The first byte of a message. */
 export const CONTROL_KINDS = {
@@ -73,6 +87,8 @@ export const CONTROL_KINDS = {
   WINDOW_ANSWER: 6,
   WITHDRAW: 7,
   PATH: 8,
+  WIRE: 9,
+  WIRES: 10,
 } as const;
 const CREDIT_BYTES = 14;
 const BYE_BYTES = 9;
@@ -82,6 +98,12 @@ const WINDOW_BYTES = 14;
 const WINDOW_ANSWER_BYTES = 6;
 const WITHDRAW_BYTES = 5;
 const PATHS = ['ws', 'p2p'] as const;
+/** Bits of HELLO, from the lowest. */
+const HELLO_PATHS = ['p2p', 'wire'] as const;
+const TICKET_BYTES = 16;
+const WIRE_BYTES = 1 + TICKET_BYTES;
+const WIRES_BYTES = 2;
+const VERDICTS = ['open', 'refused'] as const;
 const WINDOW_USES = ['mailbox', 'buffer'] as const;
 const WINDOW_RESULTS = ['mapped', 'refused'] as const;
 
@@ -90,6 +112,8 @@ export function writeControl(message: ControlMessage, view: DataView): number {
   view.setUint8(0, CONTROL_KINDS[message.kind]);
   switch (message.kind) {
     case 'HELLO':
+      view.setUint8(1, pathBits(message.paths));
+      return PATH_BYTES;
     case 'PATH':
       view.setUint8(1, PATHS.indexOf(message.path));
       return PATH_BYTES;
@@ -117,6 +141,16 @@ export function writeControl(message: ControlMessage, view: DataView): number {
     case 'WITHDRAW':
       view.setUint32(1, message.id, true);
       return WITHDRAW_BYTES;
+    case 'WIRE':
+      for (let index = 0; index < TICKET_BYTES; index++)
+        view.setUint8(
+          1 + index,
+          Number.parseInt(message.ticket.slice(2 * index, 2 * index + 2), 16),
+        );
+      return WIRE_BYTES;
+    case 'WIRES':
+      view.setUint8(1, VERDICTS.indexOf(message.verdict));
+      return WIRES_BYTES;
   }
 }
 
@@ -125,7 +159,7 @@ export function readControl(view: DataView, length: number): ControlMessage | un
   if (length === 0) return undefined;
   switch (view.getUint8(0)) {
     case CONTROL_KINDS.HELLO:
-      return readPath('HELLO', view, length);
+      return readHello(view, length);
     case CONTROL_KINDS.HEADER:
       return readHeader(view, length);
     case CONTROL_KINDS.CREDIT:
@@ -145,19 +179,43 @@ export function readControl(view: DataView, length: number): ControlMessage | un
         progress: view.getUint32(5, true),
       };
     case CONTROL_KINDS.PATH:
-      return readPath('PATH', view, length);
+      return readPath(view, length);
+    case CONTROL_KINDS.WIRE:
+    case CONTROL_KINDS.WIRES:
+      return readWire(view, length);
     default:
       return readWindow(view, length);
   }
 }
 
-function readPath<K extends 'HELLO' | 'PATH'>(
-  kind: K,
-  view: DataView,
-  length: number,
-): { readonly kind: K; readonly path: DataPath } | undefined {
+function pathBits(paths: readonly DataPath[]): number {
+  return HELLO_PATHS.reduce((bits, path, bit) => bits + (paths.includes(path) ? 2 ** bit : 0), 0);
+}
+
+function readHello(view: DataView, length: number): ControlMessage | undefined {
+  const bits = length === PATH_BYTES ? view.getUint8(1) : 0xff;
+  if (bits >= 2 ** HELLO_PATHS.length) return undefined;
+  return { kind: 'HELLO', paths: HELLO_PATHS.filter((_, bit) => ((bits >> bit) & 1) === 1) };
+}
+
+function readPath(view: DataView, length: number): SharedMessage | undefined {
   const path = length === PATH_BYTES ? PATHS[view.getUint8(1)] : undefined;
-  return path && { kind, path };
+  return path && { kind: 'PATH', path };
+}
+
+function readWire(view: DataView, length: number): WireMessage | undefined {
+  if (view.getUint8(0) === CONTROL_KINDS.WIRE) {
+    if (length !== WIRE_BYTES) return undefined;
+    const digits = Array.from({ length: TICKET_BYTES }, (_, index) =>
+      view
+        .getUint8(1 + index)
+        .toString(16)
+        .padStart(2, '0'),
+    );
+    return { kind: 'WIRE', ticket: digits.join('') };
+  }
+  const verdict = length === WIRES_BYTES ? VERDICTS[view.getUint8(1)] : undefined;
+  return verdict && { kind: 'WIRES', verdict };
 }
 
 function readWindow(view: DataView, length: number): SharedMessage | undefined {

@@ -3,12 +3,12 @@ import type { Rank } from '../../collectives/schedule.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
 import type { FiEndpoint } from '../fabric/endpoint.ts';
 import type { FiAddr } from '../fabric/fabric.ts';
-import type { DataPath, SharedMessage } from './control-message.ts';
 import type { DeviceSession } from './device-session.ts';
 import type { HcclFailure } from './failure.ts';
 import type { FlushInit } from './flush.ts';
 import type { SlotPool } from './memory-map.ts';
 import type { OperationObserver } from './observer.ts';
+import type { ProgramPath } from './shared/program-path.ts';
 
 /** A peer's receive slots, as this rank writes them. */
 export interface PeerSlots {
@@ -31,12 +31,8 @@ export interface ExchangeInit {
   readonly peerSlots: ReadonlyMap<Rank, PeerSlots>;
   /** Absent: completions alone say that bytes are there. */
   readonly flush: FlushPlace | undefined;
-  /** The best path that this rank can do. */
-  readonly path: DataPath;
-  /** What a peer says of shared memory, its hello first. */
-  shared(peer: Rank, message: SharedMessage): void;
-  /** A peer has left, after so much progress on shared memory. */
-  departed(peer: Rank, progress: number): void;
+  /** What the program's thread can do itself, and who hears what peers say of theirs. */
+  readonly program: Pick<ProgramPath, 'able' | 'hello' | 'heard' | 'departed'>;
   /** Every peer has said hello. */
   connected(): void;
   /** The communicator is broken. */

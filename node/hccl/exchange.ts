@@ -85,7 +85,7 @@ export class Exchange {
   }
 
   #greet(peer: Rank): void {
-    this.control.send(peer, { kind: 'HELLO', path: this.#init.path });
+    this.control.send(peer, { kind: 'HELLO', paths: this.#init.program.able });
   }
 
   /** Peers that have not said hello. */
@@ -275,7 +275,7 @@ export class Exchange {
   #controlMessage(peer: Rank, message: ControlMessage): void {
     switch (message.kind) {
       case 'HELLO':
-        this.#init.shared(peer, { kind: 'PATH', path: message.path });
+        this.#init.program.hello(peer, message.paths);
         if (this.#silent.delete(peer) && this.#silent.size === 0) this.#init.connected();
         return;
       case 'HEADER':
@@ -287,11 +287,11 @@ export class Exchange {
       case 'BYE':
         this.#departed.set(peer, message.lastSequence);
         this.control.forget(peer);
-        this.#init.departed(peer, message.progress);
+        this.#init.program.departed(peer, message.progress);
         this.#checkDeparted(peer, message.lastSequence);
         return;
       default:
-        this.#init.shared(peer, message);
+        this.#init.program.heard(peer, message);
     }
   }
 

@@ -153,8 +153,9 @@ export class HcclProcess {
       services,
       observe,
       machine,
-      // A flush is of what a NIC has written: shared memory has none.
+      // A flush is of what a NIC has written: shared memory and wires have none.
       provider: this.#flushes ? 'ws' : settings.provider,
+      progress: this.#flushes ? 'auto' : settings.progress,
       cores,
     });
     const comm = this.#nextComm++;

@@ -19,6 +19,14 @@ export const PROVIDER_VARIABLE = 'FI_PROVIDER';
 export const PROVIDERS = ['auto', 'ws', 'p2p'] as const;
 export type ProviderChoice = (typeof PROVIDERS)[number];
 
+/**
+ * Who moves the bytes of collectives over `ws`, as the progress models of libfabric (fi_domain(3)): `manual`, the
+ * program's own thread in its calls; `auto`, its host's thread while the program goes on.
+ */
+export const PROGRESS_VARIABLE = 'HLSIM_PROGRESS';
+export const PROGRESS_MODES = ['manual', 'auto'] as const;
+export type ProgressMode = (typeof PROGRESS_MODES)[number];
+
 export interface CallSettings {
   readonly algorithm: string | undefined;
   readonly channels: number | undefined;
@@ -27,6 +35,7 @@ export interface CallSettings {
   readonly tuning: TuningTable | undefined;
   readonly strict: boolean;
   readonly provider: ProviderChoice;
+  readonly progress: ProgressMode;
 }
 
 /** Throws `HlsimError` HLSIM_CONFIG for a value that means nothing. */
@@ -40,7 +49,8 @@ export function callSettings(environment: Readonly<Record<string, string>>): Cal
     sliceBytes: integer(SLICE_BYTES_VARIABLE, text(SLICE_BYTES_VARIABLE), SLICE_BYTES_MAX),
     tuning: tuningTable(text(TUNING_VARIABLE)),
     strict: onOff(STRICT_VARIABLE, text(STRICT_VARIABLE)),
-    provider: providerOf(text(PROVIDER_VARIABLE)),
+    provider: oneOf(PROVIDER_VARIABLE, PROVIDERS, text(PROVIDER_VARIABLE) ?? 'auto'),
+    progress: oneOf(PROGRESS_VARIABLE, PROGRESS_MODES, text(PROGRESS_VARIABLE) ?? 'manual'),
   };
 }
 
@@ -71,12 +81,12 @@ function tuningTable(json: string | undefined): TuningTable | undefined {
   }
 }
 
-function providerOf(text = 'auto'): ProviderChoice {
-  const found = PROVIDERS.find((name) => name === text);
+function oneOf<T extends string>(name: string, choices: readonly T[], text: string): T {
+  const found = choices.find((choice) => choice === text);
   if (found !== undefined) return found;
   throw new HlsimError(
     'HLSIM_CONFIG',
-    `Expected ${PROVIDER_VARIABLE} to be one of ${PROVIDERS.join(', ')} but found ${text}`,
+    `Expected ${name} to be one of ${choices.join(', ')} but found ${text}`,
   );
 }
 

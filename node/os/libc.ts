@@ -55,8 +55,21 @@ export interface Libc {
     value: Uint8Array,
     bytes: Uint8Array,
   ) => number;
+  readonly setsockopt: (
+    fd: number,
+    level: number,
+    option: number,
+    value: Uint8Array,
+    bytes: number,
+  ) => number;
   readonly sendmsg: (fd: number, message: Uint8Array, flags: number) => number;
   readonly recvmsg: (fd: number, message: Uint8Array, flags: number) => number;
+  readonly send: (fd: number, bytes: Address, length: number, flags: number) => number;
+  readonly recv: (fd: number, bytes: Address, length: number, flags: number) => number;
+  /** sendmsg(2) of a `struct msghdr` at an address. */
+  readonly sendmsgAt: (fd: number, message: Address, flags: number) => number;
+  readonly shutdown: (fd: number, how: number) => number;
+  readonly poll: (fds: Address, count: number, timeoutMs: number) => number;
   /** Address of the bytes, which must not be in V8's own heap: those of an `ArrayBuffer` made as such. */
   readonly addressOf: (bytes: Uint8Array) => bigint;
 }
@@ -82,8 +95,14 @@ const PROTOTYPES = {
   connect: 'int connect(int fd, const void *addr, uint32_t length)',
   accept4: 'int accept4(int fd, uintptr_t addr, uintptr_t length, int flags)',
   getsockopt: 'int getsockopt(int fd, int level, int name, void *value, void *length)',
+  setsockopt: 'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
   sendmsg: 'int64_t sendmsg(int fd, const void *msg, int flags)',
   recvmsg: 'int64_t recvmsg(int fd, void *msg, int flags)',
+  send: 'int64_t send(int fd, uintptr_t buf, size_t length, int flags)',
+  recv: 'int64_t recv(int fd, uintptr_t buf, size_t length, int flags)',
+  sendmsgAt: 'int64_t sendmsg(int fd, uintptr_t msg, int flags)',
+  shutdown: 'int shutdown(int fd, int how)',
+  poll: 'int poll(uintptr_t fds, uint64_t count, int timeout)',
 } as const;
 
 /** As much of koffi as is used. */
@@ -116,12 +135,16 @@ export function loadLibc(): Libc | { readonly unavailable: string } {
 /** Numbers of errno(3) that decide something here. */
 export const OS_ERRNO = {
   EINTR: 4,
+  EBADF: 9,
   EAGAIN: 11,
+  EFAULT: 14,
   EINVAL: 22,
   EPIPE: 32,
+  ENOTSOCK: 88,
   ECONNABORTED: 103,
   ECONNRESET: 104,
   ENOBUFS: 105,
+  ENOTCONN: 107,
   ETOOMANYREFS: 109,
   ECONNREFUSED: 111,
 } as const;

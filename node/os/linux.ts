@@ -5,6 +5,7 @@ import { loadLibc } from './libc.ts';
 import { mappings } from './mapping.ts';
 import { memoryFiles } from './memory-file.ts';
 import type { NoOperatingSystem, OperatingSystem } from './operating-system.ts';
+import { streamSockets } from './stream-socket.ts';
 import { unixSockets } from './unix-channel.ts';
 
 /** Says `off` to do without the operating system, as where koffi is not installed. */
@@ -23,5 +24,6 @@ export function loadLinux(): OperatingSystem | NoOperatingSystem {
     ...mappings(libc),
     ...futex(libc, arch),
     ...unixSockets(libc),
+    ...streamSockets(libc),
   };
 }

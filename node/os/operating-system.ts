@@ -58,6 +58,33 @@ export interface OperatingSystem {
   listen(name: string): UnixListener;
   /** `undefined`: nobody listens there, such as on another machine or in another container. */
   connect(name: string): UnixChannel | undefined;
+  /** How much a socket takes that its peer has not; the system takes twice that (SO_SNDBUF of socket(7)). */
+  limitSendBuffer(fd: number, bytes: number): void;
+  /** No end of the connection can send any more; what is under way arrives (shutdown(2)). Nothing if it has ended. */
+  shutDown(fd: number): void;
+  /**
+   * Up to `bytes` bytes, at least 1, of the stream into memory: how many there were, 0 if there are none for
+   * now, or `STREAM_ENDED` (-1), `STREAM_BROKEN` (-2). Addresses are Numbers here and below: nothing is allocated.
+   */
+  receive(fd: number, address: number, bytes: number): number;
+  /**
+   * Sends as much as there is room for of the bytes at `head` and then those at `body`, either of which may
+   * be none: how many, or `STREAM_BROKEN` (-2).
+   */
+  transmit(fd: number, head: number, headBytes: number, body: number, bodyBytes: number): number;
+  /** A set of at most `capacity` descriptors to wait for. */
+  pollSet(capacity: number): PollSet;
+}
+
+/** `struct pollfd` of poll(2), used again and again. */
+export interface PollSet {
+  /** What is waited for: `POLL_IN` (1), `POLL_OUT` (4) or both. */
+  set(index: number, fd: number, events: number): void;
+  /**
+   * Sleeps, the whole thread, until one of the first `count` descriptors is ready or broken, for `timeoutMs`
+   * milliseconds, or until a signal.
+   */
+  wait(count: number, timeoutMs: number): number;
 }
 
 export interface UnixListener {

@@ -5,9 +5,10 @@
  *
  * Nothing here calls back synchronously: a callback never runs inside the call that caused it.
  */
+import type { Socket } from 'node:net';
 import type { FrameHeader } from './frame.ts';
 import type { FrameReader } from './frame-receiver.ts';
-import type { LinkAddress, LinkKind, Peer, SendOutcome } from './transport.ts';
+import type { LinkAddress, LinkKind, Peer, SendOutcome, WireOffer } from './transport.ts';
 import type { ViewLedger } from './view-ledger.ts';
 
 /** How an end of a connection learns that it is over. `reason` is for people. */
@@ -123,12 +124,20 @@ export interface DialRequest {
   readonly incarnation: number;
 }
 
+/** As `Wires` of `transport.ts`, for whoever knows where the peer is. */
+export interface WireMedium {
+  offer(): WireOffer;
+  dial(peer: Peer, ticket: string): Promise<Socket>;
+}
+
 export interface LinkMedium {
   readonly provider: 'ws' | 'memory';
   readonly address: LinkAddress;
   /** From now on connections are accepted; before, dials are told to try again. */
   listen(door: LinkDoor): void;
   dial(request: DialRequest, end: DialledEnd): DialledConnection;
+  /** Absent where there are no sockets. */
+  readonly wires?: WireMedium;
   /** Resolves when nothing is open any more. All connections have been closed before. */
   close(): Promise<void>;
 }

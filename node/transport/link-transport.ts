@@ -2,7 +2,9 @@
  * `Transport` over any medium: which peers are wanted, which connection belongs to which link, and
  * when a peer is lost. Both providers are this class.
  */
+import type { Socket } from 'node:net';
 import { assert } from '../../common/assert.ts';
+import { HlsimError } from '../../common/errors.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
 import type { FrameHeader } from './frame.ts';
 import { InboundLink } from './inbound-link.ts';
@@ -12,6 +14,7 @@ import type {
   LinkCloseCode,
   LinkMedium,
   Refusal,
+  WireMedium,
 } from './link-medium.ts';
 import { LoopbackLink } from './loopback-link.ts';
 import { OutboundLink } from './outbound-link.ts';
@@ -24,6 +27,7 @@ import {
   type Peer,
   type SendOutcome,
   type Transport,
+  type Wires,
 } from './transport.ts';
 import { UNEXPECTED_DIALS_MAX, UnexpectedDials } from './unexpected-dials.ts';
 
@@ -36,6 +40,7 @@ export interface LinkTransportInit {
 }
 
 interface PeerLinks {
+  readonly peer: Peer;
   readonly outbound: OutboundLink;
   readonly inbound: InboundLink;
 }
@@ -52,6 +57,7 @@ export class LinkTransport implements Transport {
   readonly provider: 'ws' | 'memory';
   readonly nodeId: string;
   readonly address: LinkAddress;
+  readonly wires?: Wires;
   readonly #medium: LinkMedium;
   readonly #scheduler: Scheduler;
   readonly #highWaterBytes: number;
@@ -74,6 +80,12 @@ export class LinkTransport implements Transport {
     this.#unexpected = new UnexpectedDials(init.scheduler, (nodeId, reason) =>
       this.#sink?.protocolError(nodeId, reason),
     );
+    const { wires } = init.medium;
+    if (wires === undefined) return;
+    this.wires = {
+      offer: () => wires.offer(),
+      dial: (nodeId, ticket) => this.#dialWire(wires, nodeId, ticket),
+    };
   }
 
   attach(sink: FrameSink): void {
@@ -99,6 +111,7 @@ export class LinkTransport implements Transport {
     if (this.#peers.has(nodeId)) return;
     const common = { ...this.#common(nodeId, sink), lost: this.#loser(nodeId) };
     const links: PeerLinks = {
+      peer,
       outbound: new OutboundLink(common),
       inbound: new InboundLink({
         ...common,
@@ -162,6 +175,16 @@ export class LinkTransport implements Transport {
 
   #sendingLink(nodeId: string): LoopbackLink | OutboundLink | undefined {
     return nodeId === this.nodeId ? this.#loopback : this.#peers.get(nodeId)?.outbound;
+  }
+
+  async #dialWire(wires: WireMedium, nodeId: string, ticket: string): Promise<Socket> {
+    const { address } = this;
+    const peer = nodeId === this.nodeId ? { nodeId, address } : this.#peers.get(nodeId)?.peer;
+    if (peer !== undefined) return await wires.dial(peer, ticket);
+    throw new HlsimError(
+      'HLSIM_HOST_LOST',
+      `Expected links to ${nodeId} before a wire to it but found none: it is lost, or was never connected`,
+    );
   }
 
   #closeAll(): Promise<void> {

@@ -10,6 +10,7 @@
  * up again it has a higher incarnation; what was in flight may be lost. Sequence numbers,
  * acknowledgement and replay are the queue pair's business (`node/verbs`).
  */
+import type { Socket } from 'node:net';
 import type { FrameHeader } from './frame.ts';
 
 export interface LinkAddress {
@@ -84,6 +85,35 @@ export interface LinkCounters {
   reconnects: number;
 }
 
+/** One dial that is expected. */
+export interface WireOffer {
+  /** For the host that is to dial, to name in its dial; 32 hexadecimal digits that nobody can guess. */
+  readonly ticket: string;
+  /** Rejects after `cancel`, when the transport closes, and after `WIRE_TIMEOUT_MS`. Need not be awaited. */
+  readonly accepted: Promise<Socket>;
+  /** Nothing happens any more once `accepted` is settled. */
+  cancel(): void;
+}
+
+/**
+ * Connections that somebody else than the transport reads and writes. Each is upgraded (RFC 6455): what
+ * the host that accepted it sends is a server's, what the other sends a client's.
+ *
+ * The socket belongs to whoever gets it, who must destroy it. It is paused; the transport listens to its
+ * 'error' and 'close' only, and destroys it when the transport closes. It is made to be read and written by its
+ * descriptor: not a byte behind the handshake has been read from the one that `dial` gives, nor
+ * may it be read as a stream.
+ */
+export interface Wires {
+  /** Lets one dial with this ticket in. At most `WIRE_OFFERS_MAX` are open at a time: one more rejects. */
+  offer(): WireOffer;
+  /**
+   * Dials a host that `connect` was called for, or this one, with the ticket that it has offered. Rejects
+   * (`HlsimError`) if it cannot be reached or refuses, and after `WIRE_TIMEOUT_MS`.
+   */
+  dial(nodeId: string, ticket: string): Promise<Socket>;
+}
+
 export interface Transport {
   readonly provider: 'ws' | 'memory';
   readonly nodeId: string;
@@ -130,6 +160,8 @@ export interface Transport {
    */
   quiesce(nodeId: string, deadlineMs: number): Promise<void>;
   counters(nodeId: string): LinkCounters;
+  /** Absent where the medium has no sockets. */
+  readonly wires?: Wires;
   /** Closes everything; resolves when no socket and no port is held any more. */
   close(): Promise<void>;
 }
@@ -138,5 +170,7 @@ export interface Transport {
 export const REDIAL_MS = 500;
 /** How long the first connection to a peer may take. */
 export const CONNECT_MS = 5_000;
+/** How long a wire may take, from the offer to the dial, and from the dial to the answer. */
+export const WIRE_TIMEOUT_MS = 10_000;
 /** Bytes queued on one link above which `send` answers `full`. */
 export const LINK_HIGH_WATER_BYTES = 4 * 1024 * 1024;

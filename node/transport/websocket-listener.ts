@@ -1,5 +1,5 @@
 /**
- * Where peers dial: an HTTP server that does nothing but upgrade `/link`, and that checks version,
+ * Where peers dial: an HTTP server that does nothing but upgrade `/link` and `/wire`, and that checks version,
  * token and names before it accepts.
  */
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
@@ -10,11 +10,18 @@ import { type ErrorCode, HlsimError, messageOf } from '../../common/errors.ts';
 import type { Scheduler } from '../../common/scheduler.ts';
 import { AcceptedWebSocket } from './accepted-websocket.ts';
 import { FRAME_VERSION } from './frame.ts';
-import { checkDial, type HandshakeInit, LINK_HEADERS } from './link-handshake.ts';
+import {
+  checkDial,
+  checkWireDial,
+  type HandshakeInit,
+  LINK_HEADERS,
+  WIRE_PATH,
+} from './link-handshake.ts';
 import { formatLinkAddress, type LinkDoor, type Refusal } from './link-medium.ts';
 import { CONNECT_MS, type LinkAddress } from './transport.ts';
 import { unixSocketPath } from './unix-socket-path.ts';
 import { acceptUpgrade } from './websocket-upgrade.ts';
+import { WireDoor } from './wire-door.ts';
 
 /** Sockets of all kinds that the listener serves at a time. */
 export const CONNECTIONS_MAX = 4096;
@@ -23,6 +30,8 @@ const REQUEST_CHECK_MS = 1_000;
 const NOT_READY: Refusal = { status: 503, reason: 'Expected a dial after the host is ready' };
 
 export class WebSocketListener {
+  /** Who may dial for a wire. */
+  readonly wires: WireDoor;
   readonly #handshake: HandshakeInit;
   readonly #scheduler: Scheduler;
   readonly #tcp: Server;
@@ -35,6 +44,7 @@ export class WebSocketListener {
   constructor(handshake: HandshakeInit, scheduler: Scheduler) {
     this.#handshake = handshake;
     this.#scheduler = scheduler;
+    this.wires = new WireDoor(scheduler);
     this.#tcp = this.#server('tcp');
   }
 
@@ -66,6 +76,7 @@ export class WebSocketListener {
   /** Resolves when the port and every accepted socket, links included, are gone. */
   async close(): Promise<void> {
     this.#door = undefined;
+    this.wires.close();
     const servers = this.#unix === undefined ? [this.#tcp] : [this.#tcp, this.#unix];
     const closed = servers.map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
@@ -102,31 +113,53 @@ export class WebSocketListener {
   }
 
   #upgrade(kind: 'tcp' | 'unix', request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const refusal =
+      request.url === WIRE_PATH
+        ? this.#openWire(kind, request, head)
+        : this.#openLink(kind, request, head);
+    if (refusal !== undefined) refuseUpgrade(stream, refusal);
+  }
+
+  #openLink(kind: 'tcp' | 'unix', request: IncomingMessage, head: Buffer): Refusal | undefined {
     const door = this.#door;
     const checked = checkDial(this.#handshake, request.url, request.headers);
-    if (checked.refusal !== undefined) {
-      const { remoteAddress, remotePort } = request.socket;
-      const from = kind === 'unix' ? 'this machine' : `${remoteAddress}:${remotePort}`;
-      const { status, reason } = checked.refusal;
-      door?.turnedAway(`Refused a dial from ${from} (HTTP ${status}): ${reason}`);
-      refuseUpgrade(stream, checked.refusal);
-      return;
-    }
-    const refusal = door === undefined ? NOT_READY : door.admit(checked.ok);
-    if (refusal !== undefined || door === undefined) {
-      refuseUpgrade(stream, refusal ?? NOT_READY);
-      return;
-    }
+    if (checked.refusal !== undefined) return this.#turnAway(kind, request, checked.refusal);
+    if (door === undefined) return NOT_READY;
+    const refusal = door.admit(checked.ok);
+    if (refusal !== undefined) return refusal;
     const response = acceptUpgrade(request);
-    if (typeof response !== 'string') {
-      refuseUpgrade(stream, response);
-      return;
-    }
+    if (typeof response !== 'string') return response;
     const { socket } = request;
     this.#strangers.delete(socket);
     socket.write(response);
     if (head.byteLength > 0) socket.unshift(head);
     door.accepted(new AcceptedWebSocket(socket, kind, checked.ok, this.#scheduler));
+    return undefined;
+  }
+
+  #openWire(kind: 'tcp' | 'unix', request: IncomingMessage, head: Buffer): Refusal | undefined {
+    const checked = checkWireDial(this.#handshake, request.headers);
+    if (checked.refusal !== undefined) return this.#turnAway(kind, request, checked.refusal);
+    if (this.#door === undefined) return NOT_READY;
+    const response = acceptUpgrade(request);
+    if (typeof response !== 'string') return response;
+    if (head.byteLength > 0) {
+      const refusal = { status: 400, reason: 'Expected nothing before the answer to the dial' };
+      return this.#turnAway(kind, request, refusal);
+    }
+    const { socket } = request;
+    const refusal = this.wires.enter(checked.ok, socket, response);
+    if (refusal === undefined) this.#strangers.delete(socket);
+    return refusal;
+  }
+
+  /** Reports who broke the protocol; returns the refusal. */
+  #turnAway(kind: 'tcp' | 'unix', request: IncomingMessage, refusal: Refusal): Refusal {
+    const { remoteAddress, remotePort } = request.socket;
+    const from = kind === 'unix' ? 'this machine' : `${remoteAddress}:${remotePort}`;
+    const { status, reason } = refusal;
+    this.#door?.turnedAway(`Refused a dial from ${from} (HTTP ${status}): ${reason}`);
+    return refusal;
   }
 }
 

@@ -14,12 +14,14 @@ import type {
   DialRequest,
   LinkDoor,
   LinkMedium,
+  WireMedium,
 } from './link-medium.ts';
 import { LinkTransport } from './link-transport.ts';
-import type { LinkAddress, LinkChoice, Transport } from './transport.ts';
+import type { LinkAddress, LinkChoice, Peer, Transport } from './transport.ts';
 import { unixSocketPath } from './unix-socket-path.ts';
 import { dialWebSocket } from './websocket-dialer.ts';
 import { WebSocketListener } from './websocket-listener.ts';
+import { WireDialler } from './wire-dial.ts';
 
 export interface WebSocketTransportInit {
   /** Unique over all hosts and all lives of a host; letters, digits, `_ . : -`. */
@@ -107,7 +109,9 @@ interface WebSocketMediumInit {
 class WebSocketMedium implements LinkMedium {
   readonly provider = 'ws';
   readonly address: LinkAddress;
+  readonly wires: WireMedium;
   readonly #init: WebSocketMediumInit;
+  readonly #wireDialler: WireDialler;
   /** Sockets of dials, until they are gone. */
   readonly #dialled = new Set<Socket>();
   #lastReleased: Deferred<void> | undefined;
@@ -115,6 +119,14 @@ class WebSocketMedium implements LinkMedium {
   constructor(init: WebSocketMediumInit) {
     this.address = init.address;
     this.#init = init;
+    const { listener, handshake, scheduler } = init;
+    const unixPathOf = (peer: Peer) => this.#unixPathOf(peer);
+    const dialler = new WireDialler({ handshake, scheduler, unixPathOf });
+    this.#wireDialler = dialler;
+    this.wires = {
+      offer: () => listener.wires.offer(),
+      dial: (peer, ticket) => dialler.dial(peer, ticket),
+    };
   }
 
   listen(door: LinkDoor): void {
@@ -122,12 +134,12 @@ class WebSocketMedium implements LinkMedium {
   }
 
   dial(request: DialRequest, end: DialledEnd): DialledConnection {
-    const { handshake, scheduler, hasUnix } = this.#init;
+    const { handshake, scheduler } = this.#init;
     return dialWebSocket(
       {
         handshake,
         scheduler,
-        unixPathOf: ({ peer }) => (hasUnix ? unixSocketPath(peer.nodeId, peer.address) : undefined),
+        unixPathOf: ({ peer }) => this.#unixPathOf(peer),
         opening: (socket) => this.#dialled.add(socket),
         released: (socket) => this.#released(socket),
       },
@@ -137,12 +149,16 @@ class WebSocketMedium implements LinkMedium {
   }
 
   async close(): Promise<void> {
-    const accepted = this.#init.listener.close();
+    const gone = Promise.all([this.#init.listener.close(), this.#wireDialler.close()]);
     if (this.#dialled.size > 0) {
       this.#lastReleased = deferred<void>();
       await this.#lastReleased.promise;
     }
-    await accepted;
+    await gone;
+  }
+
+  #unixPathOf({ nodeId, address }: Peer): string | undefined {
+    return this.#init.hasUnix ? unixSocketPath(nodeId, address) : undefined;
   }
 
   #released(socket: Socket): void {

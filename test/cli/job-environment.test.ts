@@ -18,6 +18,8 @@ describe('jobEnvironment()', () => {
       HLSIM_SLICE_BYTES: '4096',
       HCCL_STRICT: '1',
       HCL_FABRIC_FLUSH: '1',
+      FI_PROVIDER: 'ws',
+      HLSIM_PROGRESS: 'auto',
     };
     for (const [name, value] of Object.entries({ ...meant, HLSIM_TUNING: '', OTHER: '1' })) {
       vi.stubEnv(name, value);
@@ -50,6 +52,8 @@ describe('jobEnvironment()', () => {
     ['HLSIM_TUNING', 'tuning.yaml', 'HLSIM_CONFIG', 1],
     ['HLSIM_TUNING_FILE', '/nowhere/at/all.yaml', 'HLSIM_PROGRAM_UNREADABLE', 1],
     ['HCCL_STRICT', 'perhaps', 'HLSIM_CONFIG', 1],
+    ['FI_PROVIDER', 'efa', 'HLSIM_USAGE', 2],
+    ['HLSIM_PROGRESS', 'perhaps', 'HLSIM_USAGE', 2],
   ])('hlsim run tells a wrong %s before any process starts', async (name, value, code, exit) => {
     vi.stubEnv(name, value);
     const { exitCode, notes } = await record('run', import.meta.filename, '--hosts', '1');

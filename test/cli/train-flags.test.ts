@@ -7,6 +7,7 @@ const LAYERS = '1 to 8 whole numbers from 1 to 1024 with commas between them';
 describe('hlsim train digits --hosts 2', () => {
   it.each([
     ['--overlap', 'maybe', 'one of on, off'],
+    ['--progress', 'perhaps', 'one of manual, auto'],
     ['--bucket-bytes', '0', 'a size such as 8, 64K, 16M or 1G'],
     ['--bucket-bytes', 'many', 'a size such as 8, 64K, 16M or 1G'],
     ['--hidden', '0', LAYERS],

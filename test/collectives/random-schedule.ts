@@ -183,6 +183,36 @@ function treesOf(nranks: number, chunk: number, prng: Prng): Transfer[] {
   return [...up, ...edges('copy', [0, ...prng.shuffle([...others])])];
 }
 
+/**
+ * Sums and copies between outputs, each round on half of the ranks from the others: what some overwrite,
+ * others have just been given, and nobody hears back of it.
+ */
+export function randomGossip(seed: number): Schedule {
+  const prng = new Prng(seed);
+  const [nranks, chunks] = [2 + prng.below(4), 1 + prng.below(3)];
+  const own = ranksOf(nranks).map((rank): Transfer => {
+    const from: Place = { buffer: 'input', chunk: 0 };
+    const to: Place = { buffer: 'output', chunk: 0 };
+    return { src: rank, dst: rank, from, to, count: chunks, effect: 'copy' };
+  });
+  const rounds = Array.from({ length: 2 + prng.below(5) }, () =>
+    ranksOf(chunks).flatMap((chunk) => {
+      const ranks = prng.shuffle(ranksOf(nranks));
+      const sources = ranks.splice(0, 1 + prng.below(nranks - 1));
+      return ranks.map((dst): Transfer => {
+        const src = defined(sources[prng.below(sources.length)], 'a source');
+        const place: Place = { buffer: 'output', chunk };
+        const effect = prng.below(2) === 0 ? 'copy' : 'reduce';
+        return { src, dst, from: place, to: place, count: 1, effect };
+      });
+    }),
+  );
+  return {
+    ...{ collective: 'allReduce', algorithm: 'random', nranks, chunks, root: 0, scratch: [] },
+    rounds: () => [own, ...rounds],
+  };
+}
+
 /** Rounds of copies from input to output, of which some send a rank many messages at once. */
 export function randomExchanges(seed: number): Schedule {
   const prng = new Prng(seed);

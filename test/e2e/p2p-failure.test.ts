@@ -3,7 +3,8 @@ import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defined } from '../../common/assert.ts';
 import { operatingSystem } from '../../node/os/operating-system.ts';
-import { type Command, program, TestProcesses, timed } from './command.ts';
+import { program, TestProcesses, timed } from './command.ts';
+import { failures, startReducing } from './reducing-job.ts';
 import { StandingCluster } from './standing-cluster.ts';
 
 /** Every survivor's call has ended by then: as for links (`failure.test.ts`). */
@@ -18,32 +19,12 @@ beforeEach(() => {
 });
 afterEach(() => processes.expectNone());
 
-/** A command whose three ranks reduce on shared memory, and the host process of each. */
-async function startReducing(what: string): Promise<{ command: Command; pids: number[] }> {
-  const words = ['run', program('p2p-endless'), '--hosts', '3', '--', what];
-  const command = processes.hlsim(words, P2P);
-  const pids: number[] = [];
-  for (const rank of [0, 1, 2]) {
-    const line = new RegExp(`^\\[${rank}\\] reducing in (\\d+)$`, 'm');
-    await command.printed(line);
-    pids.push(Number(defined(line.exec(command.stdout)?.[1], 'a pid')));
-  }
-  return { command, pids };
-}
-
-/** What each rank's call failed with, by rank. */
-function failures({ stdout }: Command): { rank: number; atMs: number; message: string }[] {
-  return [...stdout.matchAll(/^\[(\d)\] failed at (\d+): (.*)$/gm)]
-    .map(([, rank, at, message = '']) => ({ rank: Number(rank), atMs: Number(at), message }))
-    .toSorted((a, b) => a.rank - b.rank);
-}
-
 describe.skipIf(!isPossible)('in the middle of a reduction on shared memory', () => {
   it.each([
     ['SIGKILL', HOST_KILLED_MS],
     ['SIGSTOP', HOST_STOPPED_MS],
   ] as const)('%s of a host is told on every other rank', async (signal, boundMs) => {
-    const { command, pids } = await startReducing('stay');
+    const { command, pids } = await startReducing(processes, 'stay', P2P);
     const startMs = Date.now();
     process.kill(defined(pids[1], 'the victim'), signal);
     expect((await command.ended).code).toBe(1);
@@ -61,7 +42,7 @@ describe.skipIf(!isPossible)('in the middle of a reduction on shared memory', ()
     ['abort', /Rank 1 aborted its communicator/],
     ['other', /rank \d called hccl.* where rank \d called hccl/],
   ])('a rank that does something else (%s) is told on every other rank', async (what, pattern) => {
-    const { command } = await startReducing(what);
+    const { command } = await startReducing(processes, what, P2P);
     expect(await timed(command.ended)).toBeLessThan(HOST_STOPPED_MS);
     expect((await command.ended).code, command.stderr).toBe(0);
     const told = failures(command).filter(({ rank }) => rank !== 1);

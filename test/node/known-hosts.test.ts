@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { VirtualScheduler } from '../../common/scheduler.ts';
 import { KnownHostsTransport } from '../../node/known-hosts.ts';
 import { MemoryNetwork } from '../../node/transport/memory-transport.ts';
-import type { FrameSink, LinkAddress } from '../../node/transport/transport.ts';
+import type { FrameSink, LinkAddress, Wires } from '../../node/transport/transport.ts';
 
 function world() {
   const scheduler = new VirtualScheduler();
@@ -29,6 +29,10 @@ function world() {
   return { here, events, settle };
 }
 
+function neverOffered(): never {
+  throw new Error('Expected no wire');
+}
+
 describe('the transport of a host', () => {
   const lie = { host: 'elsewhere', port: 1 };
 
@@ -37,6 +41,15 @@ describe('the transport of a host', () => {
     here.connect({ nodeId: 'there', address: lie });
     await settle();
     expect(events).toEqual(['up there']);
+  });
+
+  it('has the wires of the sockets, if there are sockets', () => {
+    const { here } = world();
+    expect(here.wires).toBeUndefined();
+    const scheduler = new VirtualScheduler();
+    const wires: Wires = { offer: () => neverOffered(), dial: () => neverOffered() };
+    const sockets = Object.assign(new MemoryNetwork({ scheduler }).transport('a'), { wires });
+    expect(new KnownHostsTransport(sockets, scheduler, () => undefined).wires).toBe(wires);
   });
 
   it('never dials a host that the cluster does not have: it is lost at once', async () => {

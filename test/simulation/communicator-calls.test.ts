@@ -229,6 +229,8 @@ describe('hcclCommSetChoice', () => {
     [{ HLSIM_ALGORITHM: 'hoops' }, /Expected an algorithm of/],
     [{ HLSIM_CHANNELS: '0' }, /Expected HLSIM_CHANNELS to be an integer from 1/],
     [{ HLSIM_SLICE_BYTES: 'much' }, /Expected HLSIM_SLICE_BYTES to be an integer from 1/],
+    [{ FI_PROVIDER: 'efa' }, /Expected FI_PROVIDER to be one of auto, ws, p2p but found efa/],
+    [{ HLSIM_PROGRESS: 'on' }, /Expected HLSIM_PROGRESS to be one of manual, auto but found on/],
     [{ HLSIM_TUNING: '{' }, /Expected HLSIM_TUNING to be a tuning table in JSON/],
   ])('settings of the job that mean nothing are refused at the start: %o', async (setting, why) => {
     const cluster = new SimulatedCluster({ hosts: 1 });

@@ -10,6 +10,7 @@ import { createCoordinator } from '../../coordinator/coordinator.ts';
 import { controlPair } from '../../coordinator/hlcp/memory-connection.ts';
 import { HLCP_VERSION } from '../../coordinator/hlcp/messages.ts';
 import * as hlthunk from '../../node/device/hlthunk.ts';
+import type { OwnershipPolicy } from '../../node/device/ownership.ts';
 import * as hccl from '../../node/hccl/api.ts';
 import type { EngineEvent } from '../../node/hccl/events.ts';
 import { type Host, startHost } from '../../node/host.ts';
@@ -36,6 +37,8 @@ export type InlineProgram = (rank: InlineRank) => Promise<void>;
 export interface SimulatedClusterInit {
   readonly hosts: number;
   readonly devices?: number;
+  /** As in `HostInit`. */
+  readonly ownership?: OwnershipPolicy;
   readonly latencyMs?: number;
   readonly bandwidthBytesPerMs?: number;
   readonly dropRate?: number;
@@ -68,7 +71,7 @@ export class SimulatedCluster {
   #uniqueIds = 0;
 
   constructor(init: SimulatedClusterInit) {
-    const { hosts, devices = 1, nic = (transport) => transport, ...network } = init;
+    const { hosts, devices = 1, nic = (transport) => transport, ownership, ...network } = init;
     const { scheduler } = this;
     this.#nic = nic;
     this.network = new MemoryNetwork({ scheduler, ...network });
@@ -79,7 +82,7 @@ export class SimulatedCluster {
       onShutdown: () => undefined,
       newJobId: () => 'job-1',
     });
-    for (let index = 0; index < hosts; index++) this.#addHost(index, devices);
+    for (let index = 0; index < hosts; index++) this.#addHost(index, devices, ownership);
   }
 
   /** Runs `program` on every rank, as a job that the coordinator dispatches, to its end. */
@@ -109,7 +112,7 @@ export class SimulatedCluster {
     return this.scheduler.run(done);
   }
 
-  #addHost(index: number, devices: number): void {
+  #addHost(index: number, devices: number, ownership: OwnershipPolicy | undefined): void {
     const { dialled, accepted, sever, silence } = controlPair(this.scheduler, 'host');
     this.controls.push({ sever, silence });
     this.#coordinator.acceptHost(accepted);
@@ -118,6 +121,7 @@ export class SimulatedCluster {
       pid: 1000 + index,
       devices,
       hbmBytes: 64 * MiB,
+      ...(ownership !== undefined && { ownership }),
       scheduler: this.scheduler,
       transport: this.#nic(this.network.transport(`node-${index}`), this.scheduler),
       control: dialled,

@@ -41,6 +41,8 @@ export interface SharedTraffic {
   readonly operations: number;
 }
 
+export const NO_TRAFFIC: SharedTraffic = { bytesRead: 0, bytesServed: 0, operations: 0 };
+
 export class ControlPage {
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;

@@ -53,6 +53,14 @@ export class OperationTrace {
     this.#write({ kind: 'read', call: this.#call, beginMs, endMs, ...what });
   }
 
+  /** Notes down what has come since `beginMs`; at once if it came in one piece. */
+  arrived(what: TracedRead, beginMs: number | undefined): void {
+    const endMs = this.#place.wait.now();
+    const from = beginMs ?? endMs;
+    this.#endWait(from);
+    this.#write({ kind: 'read', call: this.#call, beginMs: from, endMs, ...what });
+  }
+
   /** It cannot go on without `peer`. */
   waitsFor(peer: Rank): void {
     this.#waiting ??= { beginMs: this.#place.wait.now(), peer };

@@ -11,15 +11,17 @@ import type { SimProcess } from '../../process/sim-process.ts';
 import type { SystemCallValue } from '../../process/system-call.ts';
 import { type CallHost, communicatorOf, findCommunicator, parse } from '../call-host.ts';
 import type { CheckedCall } from '../collective-call.ts';
+import type { DataPath } from '../control-message.ts';
 import { hcclError, resultOf } from '../failure.ts';
 import { HCCL_DATA_TYPES, reductionOf } from '../hccl.ts';
 import type { OpenCommunicator } from '../open-communicator.ts';
 import { describeCall } from '../operation.ts';
 import { apiName } from '../operation-call.ts';
+import { pushPlanOf, wireAlgorithm } from '../wire/wire-choice.ts';
+import { bytesOf } from './own-page.ts';
 import { SHARED_COLLECTIVES, type SharedOffer } from './shared-collectives.ts';
 import { type PullChoice, planOf, sharedAlgorithm } from './shared-offer.ts';
 import type { SharedBuffer } from './shared-operation.ts';
-import { bytesOf } from './shared-path.ts';
 
 const argument = z.object({
   collective: z.enum(Object.values(SHARED_COLLECTIVES)),
@@ -35,7 +37,7 @@ const faultArgument = z.object({
   comm: z.int(),
   text: z.string().max(2048),
   sequence: z.int(),
-  kind: z.enum(['departed', 'mismatch', 'window', 'stuck', 'closed']),
+  kind: z.enum(['departed', 'mismatch', 'window', 'frame', 'lost', 'stuck', 'closed']),
   peer: z.int(),
   found: z.string().max(4096),
 });
@@ -64,16 +66,17 @@ async function prepare(
   const { comm, ...arguments_ } = parse(argument, value);
   const open = findCommunicator(host.state(caller), comm);
   open.expectReady(apiName(arguments_.collective));
-  if (open.communicator.shared.path !== 'p2p') return null;
+  const { path } = open.communicator.shared;
+  if (path === 'link') return null;
   const checked = open.check(arguments_);
-  const found = choiceOf(open, checked);
+  const found = choiceOf(open, checked, path);
   if (found === undefined) return null;
   const { mode, choice } = found;
   const { call, inputBytes, outputBytes, elementBytes, reduction } = checked;
   const type = defined(HCCL_DATA_TYPES.get(call.dataType), 'the data type');
-  const plan = mode === 'pull' ? planOf(choice, open.rank) : undefined;
+  const plan = mode === 'pull' && path === 'p2p' ? planOf(choice, open.rank) : undefined;
   const served = plan?.served ?? { input: 0, output: 0 };
-  const buffers = await offeredOrDeclined(open, [
+  const buffers = await offeredOrDeclined(open, path, [
     { address: arguments_.sendBuffer, bytes: inputBytes, isServed: served.input > 0 },
     { address: arguments_.recvBuffer, bytes: outputBytes, isServed: served.output > 0 },
   ]);
@@ -103,17 +106,22 @@ function isReducing(collective: CollectiveName): boolean {
 function choiceOf(
   open: OpenCommunicator,
   { call, choice, reduction, elementBytes }: CheckedCall,
+  path: DataPath,
 ): { readonly mode: 'small' | 'pull'; readonly choice: PullChoice } | undefined {
   const { collective, root, count } = call;
   if (choice.loaded !== undefined || reduction.kind === 'preMulSum') return undefined;
   const operandBytes = count * elementBytes * (collective === 'reduceScatter' ? open.nranks : 1);
-  const found = open.isChosen(collective)
-    ? ({ mode: 'pull', algorithm: choice.algorithm } as const)
-    : sharedAlgorithm(collective, operandBytes);
+  const tuned = { mode: 'pull', algorithm: choice.algorithm } as const;
+  const usual =
+    path === 'p2p'
+      ? sharedAlgorithm(collective, operandBytes)
+      : wireAlgorithm(collective, operandBytes, open.nranks);
+  const found = open.isChosen(collective) ? tuned : usual;
   if (found === undefined || choice.channels > 1) return undefined;
   const { mode, algorithm } = found;
   const pulled = { collective, algorithm, root, count, elementBytes, topology: open.topology };
-  if (mode === 'pull' && planOf(pulled, open.rank) === undefined) return undefined;
+  const isRunnable = path === 'p2p' ? planOf : pushPlanOf;
+  if (mode === 'pull' && isRunnable(pulled, open.rank) === undefined) return undefined;
   return { mode, choice: pulled };
 }
 
@@ -129,6 +137,7 @@ const NO_BUFFER: SharedBuffer = { offset: 0, window: 0, windowOffset: 0 };
 /** `undefined`: a peer cannot map one, and the job does not insist that it can. */
 async function offeredOrDeclined(
   open: OpenCommunicator,
+  path: DataPath,
   buffers: readonly CallBuffer[],
 ): Promise<readonly SharedBuffer[] | undefined> {
   try {
@@ -136,7 +145,7 @@ async function offeredOrDeclined(
     for (const buffer of buffers) offers.push(await offered(open, buffer));
     return offers;
   } catch (reason) {
-    const mayDecline = open.init.settings.provider === 'auto';
+    const mayDecline = path === 'p2p' && open.init.settings.provider === 'auto';
     if (mayDecline && resultOf(reason) === 'hcclOutOfMemory') return undefined;
     throw reason;
   }
@@ -150,7 +159,7 @@ async function offered(
   const mr = await session.use(address, bytes);
   try {
     const windowOffset = address - mr.address;
-    const window = isServed ? await communicator.shared.window(mr) : 0;
+    const window = await communicator.shared.window(mr, isServed ? 'served' : 'own');
     return { offset: bytesOf(mr).byteOffset + windowOffset, window, windowOffset };
   } finally {
     session.unuse(mr);
@@ -164,14 +173,17 @@ async function fault(host: CallHost, caller: SimProcess, value: SystemCallValue)
   const name = text.replace(' (', ` operation ${sequence} (`);
   const messages = {
     departed: `Rank ${peer} left the communicator but rank ${rank} called ${name}`,
-    mismatch: `Expected every rank to make the same call as operation ${sequence} on shared memory but rank ${peer} called ${found} where rank ${rank} called ${text}`,
+    mismatch: `Expected every rank to make the same call as operation ${sequence} of their threads but rank ${peer} called ${found} where rank ${rank} called ${text}`,
     window: `Expected rank ${peer} to offer the memory of ${name} but found ${found}`,
+    frame: `Expected rank ${peer} to send what belongs to ${name} but found ${found}`,
+    lost: `Expected the wires between rank ${rank} and rank ${peer} to last but they broke during ${name}`,
     stuck: `Expected ${name} to end in time but rank ${peer} did not come so far`,
     closed: `${name} was given up`,
   };
   const isUsage = kind === 'departed' || kind === 'mismatch';
   if (kind !== 'closed') {
-    const result = isUsage ? 'hcclInvalidUsage' : 'hcclInternalError';
+    const broken = kind === 'lost' ? 'hcclPortDown' : 'hcclInternalError';
+    const result = isUsage ? 'hcclInvalidUsage' : broken;
     communicator.giveUp({ result, message: messages[kind] });
   }
   const { result, message } = await communicator.broken;

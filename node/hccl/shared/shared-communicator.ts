@@ -1,36 +1,32 @@
-/** One communicator on shared memory, as the program's thread has it. */
-import type { CollectiveName } from '../../../collectives/collective.ts';
+/** One communicator whose collectives the program's thread runs, as that thread has it. */
 import { defined } from '../../../common/assert.ts';
 import { bytesOfMemory } from '../../device/hbm.ts';
 import { type KernelSet, loadKernels } from '../../device/kernels/kernels.ts';
 import { type SystemCallChannel, SystemCallError } from '../../process/system-call.ts';
 import type { HcclComm, HcclCommChoice } from '../hccl.ts';
 import { KeptValues } from '../kept-values.ts';
+import { WireMaker } from '../wire/wire-maker.ts';
+import { WireRank } from '../wire/wire-rank.ts';
 import type { CallFields } from './call-fields.ts';
 import { ControlPage } from './control-page.ts';
-import { DeclinedOperation } from './declined-operation.ts';
-import { MAILBOX_OPERAND_BYTES, Mailbox } from './mailbox.ts';
+import { Mailbox } from './mailbox.ts';
 import type { ProgramMachine } from './program-machine.ts';
-import { type PullCall, PullOperation } from './pull-operation.ts';
+import type { ProgramOperation } from './program-operation.ts';
+import type { ProgramPlaces } from './program-path.ts';
+import type { CallMaker, ReadyCall } from './ready-call.ts';
 import { SHARED_COLLECTIVES, type SharedOffer } from './shared-collectives.ts';
 import type { SharedFaultReason } from './shared-fault.ts';
-import { PULL_SLICE_BYTES, planOf } from './shared-offer.ts';
-import type { SharedCall, SharedOperation } from './shared-operation.ts';
-import type { SharedPlaces } from './shared-path.ts';
+import { SharedMaker } from './shared-maker.ts';
 import { SharedRank } from './shared-rank.ts';
-import { SharedRunner } from './shared-runner.ts';
-import { type SmallCall, SmallOperation, type SmallRule } from './small-operation.ts';
+import type { SharedRunner } from './shared-runner.ts';
 
 /** Calls that are kept ready. */
 const CALLS_MAX = 256;
 
-/** A call that only has to be made. */
-type ReadyCall =
-  | { readonly mode: 'small'; readonly call: SmallCall; readonly choice: HcclCommChoice }
-  | { readonly mode: 'pull'; readonly call: PullCall; readonly choice: HcclCommChoice }
-  | { readonly mode: 'declined'; readonly text: string };
+/** Where the program's thread finds what it needs of a communicator: the answer to hcclSharedPlaces. */
+export type PlacesAnswer = ProgramPlaces & { readonly rank: number; readonly nranks: number };
 
-/** `undefined`: its ranks share no memory. `connecting`: nobody knows yet. */
+/** `undefined`: its host runs all collectives. `connecting`: nobody knows yet. */
 export async function openShared(
   channel: SystemCallChannel,
   machine: ProgramMachine,
@@ -40,18 +36,30 @@ export async function openShared(
   const answer = await channel.call('hcclSharedPlaces', { comm: handle });
   if (answer === null) return undefined;
   if (answer === 'connecting') return answer;
-  const places = answer as unknown as SharedPlaces & { rank: number; nranks: number };
+  const places = answer as unknown as PlacesAnswer;
   const memory = defined(machine.memories[places.device], 'the memory of a device');
+  const control = new ControlPage(bytesOfMemory(memory), places.controlOffset);
+  const maker = makerOf(machine, memory, control, places);
+  return new SharedCommunicator(channel, handle, control, maker);
+}
+
+function makerOf(
+  machine: ProgramMachine,
+  memory: WebAssembly.Memory,
+  control: ControlPage,
+  places: PlacesAnswer,
+): CallMaker {
   const shared = bytesOfMemory(memory);
-  const place = new SharedRank({
-    rank: places.rank,
-    memory: shared,
-    kernels: kernelsOf(memory),
-    control: new ControlPage(shared, places.controlOffset),
-    mailboxes: places.mailboxOffsets.map((offset) => new Mailbox(shared, offset)),
-    wait: machine.waitOn(shared),
-  });
-  return new SharedCommunicator(channel, handle, place, machine.cores >= places.nranks);
+  const hasCore = machine.cores >= places.nranks;
+  const { rank } = places;
+  const common = { rank, memory: shared, kernels: kernelsOf(memory), control };
+  const wait = machine.waitOn(shared);
+  if (places.path === 'wire') {
+    const sockets = machine.socketsOn(shared);
+    return new WireMaker(new WireRank({ ...common, ...places, wait, sockets }), hasCore);
+  }
+  const mailboxes = places.mailboxOffsets.map((offset) => new Mailbox(shared, offset));
+  return new SharedMaker(new SharedRank({ ...common, mailboxes, wait }), hasCore);
 }
 
 const KERNELS = new WeakMap<WebAssembly.Memory, KernelSet>();
@@ -66,21 +74,30 @@ function kernelsOf(memory: WebAssembly.Memory): KernelSet {
 
 export class SharedCommunicator {
   readonly handle: HcclComm;
-  readonly runner: SharedRunner;
   lastChoice: HcclCommChoice | undefined;
   readonly #channel: SystemCallChannel;
-  readonly #place: SharedRank;
+  readonly #control: ControlPage;
+  readonly #maker: CallMaker;
   /** `null`: the call goes to the host. */
   #calls = new KeptValues<ReadyCall | null>(CALLS_MAX);
   #epoch = 0;
   #sequence = 0;
   #hasHostWork = false;
 
-  constructor(channel: SystemCallChannel, handle: HcclComm, place: SharedRank, hasCore: boolean) {
+  constructor(
+    channel: SystemCallChannel,
+    handle: HcclComm,
+    control: ControlPage,
+    maker: CallMaker,
+  ) {
     this.#channel = channel;
     this.handle = handle;
-    this.#place = place;
-    this.runner = new SharedRunner(place, hasCore);
+    this.#control = control;
+    this.#maker = maker;
+  }
+
+  get runner(): SharedRunner {
+    return this.#maker.runner;
   }
 
   /** The host has been given calls of this communicator. */
@@ -105,16 +122,16 @@ export class SharedCommunicator {
   }
 
   /** An operation for a call that was made before, if the host has nothing to do with it. */
-  known(name: string, argument: CallFields): SharedOperation | undefined {
+  known(name: string, argument: CallFields): ProgramOperation | undefined {
     if (this.#hasHostWork || this.#isStale) return undefined;
     const ready = this.#calls.peek(keyOf(name, argument));
     return ready ? this.#operation(ready) : undefined;
   }
 
   /** An operation for a call; `undefined`: it is the host's. Rejects as the host's call would. */
-  async prepared(name: string, argument: CallFields): Promise<SharedOperation | undefined> {
+  async prepared(name: string, argument: CallFields): Promise<ProgramOperation | undefined> {
     if (this.#isStale) {
-      this.#epoch = this.#place.control.epoch;
+      this.#epoch = this.#control.epoch;
       this.forget();
     }
     const key = keyOf(name, argument);
@@ -127,16 +144,16 @@ export class SharedCommunicator {
       ...(reduceOp === undefined ? {} : { reduceOp }),
       ...(root === undefined ? {} : { root }),
     })) as unknown as SharedOffer | null;
-    const ready = offer === null ? null : this.#ready(offer);
+    const ready = offer === null ? null : this.#maker.ready(offer);
     this.#calls.get(key, () => ready);
     return ready === null ? undefined : this.#operation(ready);
   }
 
   /** Tells the host what an operation has failed with; the failure that the program gets. */
-  async report(reason: SharedFaultReason, { text, sequence }: SharedOperation): Promise<Error> {
+  async report(reason: SharedFaultReason, { text, sequence }: ProgramOperation): Promise<Error> {
     const { kind } = reason;
     const peer = 'peer' in reason ? reason.peer : -1;
-    const found = kind === 'mismatch' ? reason.theirs : kind === 'window' ? reason.found : '';
+    const found = 'theirs' in reason ? reason.theirs : 'found' in reason ? reason.found : '';
     const argument = { comm: this.handle, kind, peer, found, text, sequence };
     try {
       await this.#channel.call('hcclSharedFault', argument);
@@ -148,85 +165,17 @@ export class SharedCommunicator {
   }
 
   get #isStale(): boolean {
-    return this.#epoch !== this.#place.control.epoch;
+    return this.#epoch !== this.#control.epoch;
   }
 
-  #operation(ready: ReadyCall): SharedOperation {
+  #operation({ choice, operation }: ReadyCall): ProgramOperation {
     const sequence = ++this.#sequence;
-    if (ready.mode === 'declined') return new DeclinedOperation(this.#place, ready.text, sequence);
-    this.lastChoice = ready.choice;
-    if (ready.mode === 'small') return new SmallOperation(this.#place, ready.call, sequence);
-    return new PullOperation(this.#place, ready.call, sequence);
+    if (choice !== undefined) this.lastChoice = choice;
+    return operation(sequence);
   }
-
-  #ready(offer: SharedOffer): ReadyCall {
-    const { mode, text, collective, algorithm, input, output, elementBytes } = offer;
-    if (mode === 'declined') return { mode, text };
-    const { kernels, rank } = this.#place;
-    const { outputBytes } = offer;
-    const name = `${collective} ${algorithm}`;
-    const common: SharedCall = { digest: digestOf(text), text, name, outputBytes, input, output };
-    const reduce = offer.reduceKernel === '' ? undefined : kernelOf(kernels, offer.reduceKernel);
-    const finish = this.#finishOf(offer);
-    const sliceBytes = mode === 'small' ? MAILBOX_OPERAND_BYTES : PULL_SLICE_BYTES;
-    const choice = { collective, algorithm, channels: 1, sliceBytes };
-    if (mode === 'small') {
-      const rule = ruleOf(collective, rank, offer);
-      const operandBytes = collective === 'broadcast' ? offer.outputBytes : offer.inputBytes;
-      const call = { ...common, rule, elementBytes, operandBytes, reduce, finish };
-      return { mode, call, choice };
-    }
-    const { root, count, topology } = offer;
-    const plan = planOf({ collective, algorithm, topology, root, count, elementBytes }, rank);
-    const call = { ...common, plan: defined(plan, 'a plan'), elementBytes, reduce, finish };
-    return { mode, call, choice };
-  }
-
-  /** What an average does to the sums. */
-  #finishOf({ averageKernel, averageScalars, outputBytes, elementBytes }: SharedOffer) {
-    if (averageKernel === '') return undefined;
-    const kernel = kernelOf(this.#place.kernels, averageKernel);
-    const count = outputBytes / elementBytes;
-    return (output: number): void => {
-      if (count > 0) kernel(output, output, count, ...averageScalars);
-    };
-  }
-}
-
-function ruleOf(
-  collective: CollectiveName,
-  rank: number,
-  { outputBytes, root }: SharedOffer,
-): SmallRule {
-  switch (collective) {
-    case 'allGather':
-      return { kind: 'gather' };
-    case 'broadcast':
-      return { kind: 'copy', root };
-    case 'reduceScatter':
-      return { kind: 'reduce', offset: rank * outputBytes, bytes: outputBytes };
-    default:
-      return { kind: 'reduce', offset: 0, bytes: outputBytes };
-  }
-}
-
-function kernelOf(kernels: KernelSet, name: string): KernelSet[keyof KernelSet] {
-  return defined(
-    (kernels as Readonly<Record<string, KernelSet[keyof KernelSet]>>)[name],
-    'a kernel',
-  );
 }
 
 function keyOf(name: string, argument: CallFields): string {
   const { sendBuffer, recvBuffer, count, dataType, reduceOp, root } = argument;
   return `${name} ${sendBuffer} ${recvBuffer} ${count} ${dataType} ${reduceOp} ${root}`;
-}
-
-/** FNV-1a of Fowler, Noll and Vo, 32 bits. */
-function digestOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++)
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  // 0 is no call's.
-  return hash >>> 0 || 1;
 }

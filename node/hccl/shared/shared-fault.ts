@@ -1,4 +1,4 @@
-/** What can go wrong in an operation on shared memory, found by the thread that runs it. */
+/** What can go wrong in an operation that the program's thread runs, found by that thread. */
 import type { Rank } from '../../../collectives/schedule.ts';
 
 export type SharedFaultReason =
@@ -8,6 +8,10 @@ export type SharedFaultReason =
   | { readonly kind: 'mismatch'; readonly peer: Rank; readonly theirs: string }
   /** A peer names memory that this rank does not have. */
   | { readonly kind: 'window'; readonly peer: Rank; readonly found: string }
+  /** What comes by a wire is not what can come. */
+  | { readonly kind: 'frame'; readonly peer: Rank; readonly found: string }
+  /** A wire has ended, and nobody says why. */
+  | { readonly kind: 'lost'; readonly peer: Rank }
   /** A peer has not come for too long. */
   | { readonly kind: 'stuck'; readonly peer: Rank }
   /** A rank cannot share the memory of this call: every rank gives it, and what follows, to its host. */

@@ -1,5 +1,6 @@
 /** What the shared-memory path needs of the host it runs on; given by whoever starts the host. */
 import type { Errno } from '../../../common/errno.ts';
+import type { WireMachine } from '../wire/wire-machine.ts';
 
 /** A file of memory of the operating system. */
 export interface MemoryFile {
@@ -25,6 +26,8 @@ export interface PeerMemory {
 }
 
 export interface SharedMachine {
+  /** Absent: the links of this host are no sockets. */
+  readonly wires: WireMachine | undefined;
   readonly peers: PeerMemory;
   /** The device with this memory. */
   deviceOf(memory: ArrayBufferLike): SharedDevice;

@@ -68,11 +68,12 @@ export function planOf(choice: PullChoice, rank: Rank): PullPlan | undefined {
   return 'reason' in plan ? undefined : plan;
 }
 
-function scheduleOf({ collective, algorithm, topology, root }: PullChoice): Schedule {
+export function scheduleOf({ collective, algorithm, topology, root }: PullChoice): Schedule {
   return buildSchedule({ collective, algorithm, topology, root, placement: 'inPlace' });
 }
 
-function longestMessage(schedule: Schedule, table: ReturnType<typeof chunkTable>): number {
+/** Elements of the longest message of a schedule. */
+export function longestMessage(schedule: Schedule, table: ReturnType<typeof chunkTable>): number {
   let longest = 0;
   for (const round of schedule.rounds()) {
     for (const { src, from, count } of round)

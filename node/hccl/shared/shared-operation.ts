@@ -5,6 +5,7 @@
 import type { Rank } from '../../../collectives/schedule.ts';
 import type { MailboxHeader } from './mailbox.ts';
 import type { OperationTrace } from './operation-trace.ts';
+import type { ProgramOperation } from './program-operation.ts';
 import { SharedFault } from './shared-fault.ts';
 import type { SharedRank } from './shared-rank.ts';
 
@@ -33,7 +34,7 @@ export interface SharedCall {
 /** In a header: the rank does not make the call on shared memory. No call has this digest. */
 export const DECLINED_DIGEST = 0;
 
-export abstract class SharedOperation {
+export abstract class SharedOperation implements ProgramOperation {
   readonly sequence: number;
   /** When it is given up if it has not ended, on the clock of whoever runs it; set by them. */
   deadline: number | undefined;

@@ -10,53 +10,27 @@
 import type { Rank } from '../../../collectives/schedule.ts';
 import { assert, defined } from '../../../common/assert.ts';
 import { type Deferred, deferred } from '../../../common/deferred.ts';
-import { delay, type Scheduler } from '../../../common/scheduler.ts';
 import type { FiMr } from '../../fabric/fabric.ts';
-import { verbsOf } from '../../fabric/mr.ts';
-import type { DataPath, SharedMessage } from '../control-message.ts';
-import type { DeviceSession } from '../device-session.ts';
-import type { EngineTap } from '../events.ts';
+import type { SharedMessage } from '../control-message.ts';
 import { type HcclFailure, hcclError } from '../failure.ts';
 import { ranksText } from '../rank-text.ts';
 import type { ProviderChoice } from '../settings.ts';
-import {
-  CONTROL_PAGE_BYTES,
-  ControlPage,
-  SHARED_RANKS_MAX,
-  type SharedTraffic,
-} from './control-page.ts';
+import { NO_TRAFFIC, SHARED_RANKS_MAX, type SharedTraffic } from './control-page.ts';
 import { MAILBOX_BYTES, Mailbox } from './mailbox.ts';
+import { type OwnPage, ownPage } from './own-page.ts';
+import { openGate, type ProgramGate, type ProgramGateInit } from './program-gate.ts';
 import type { SharedDevice, SharedMachine } from './shared-machine.ts';
 import { isAtLeast } from './shared-rank.ts';
-import { SharedTrace } from './shared-trace.ts';
 import { SharedWindows } from './shared-windows.ts';
 
-/** How long the program's thread may take to leave what it is in the middle of. */
-const LEAVE_MS = 1_000;
-/** The same, when nothing can be awaited. */
-const ABANDON_MS = 20;
-const NO_TRAFFIC: SharedTraffic = { bytesRead: 0, bytesServed: 0, operations: 0 };
-
-export interface SharedPathInit {
-  readonly rank: Rank;
+export interface SharedPathInit extends ProgramGateInit {
   readonly nranks: number;
-  readonly session: DeviceSession;
-  readonly scheduler: Scheduler;
   /** Absent: this rank cannot share memory. */
   readonly machine: SharedMachine | undefined;
   readonly provider: ProviderChoice;
-  readonly key: { readonly uniqueId: string };
-  readonly observe: EngineTap | undefined;
   nodeIdOf(rank: Rank): string;
   send(peer: Rank, message: SharedMessage): void;
   fail(failure: HcclFailure): void;
-}
-
-/** Device memory of HCCL's own. */
-interface OwnPage {
-  readonly address: number;
-  readonly mr: FiMr;
-  readonly offset: number;
 }
 
 /** What this rank has made for it. */
@@ -64,8 +38,7 @@ interface SharedParts {
   readonly device: SharedDevice;
   readonly memory: SharedArrayBuffer;
   readonly mailbox: OwnPage;
-  readonly page: OwnPage;
-  readonly control: ControlPage;
+  readonly gate: ProgramGate;
   /** Of every rank that is mapped, and this one's own. */
   readonly mailboxes: Map<Rank, Mailbox>;
   readonly windows: SharedWindows;
@@ -73,6 +46,7 @@ interface SharedParts {
 
 /** What the program's thread has to know. */
 export interface SharedPlaces {
+  readonly path: 'p2p';
   /** Index of the device in its host. */
   readonly device: number;
   readonly controlOffset: number;
@@ -85,9 +59,8 @@ export class SharedPath {
   readonly #peers: readonly Rank[];
   #state: 'agreeing' | 'on' | 'off' | 'closed' = 'agreeing';
   #parts: SharedParts | undefined;
-  /** What peers have said: the first word is their hello, the second their verdict. */
-  readonly #hellos = new Map<Rank, DataPath>();
-  readonly #verdicts = new Map<Rank, DataPath>();
+  readonly #able = new Set<Rank>();
+  readonly #verdicts = new Map<Rank, 'ws' | 'p2p'>();
   readonly #agreed: Deferred<void> = deferred();
   /** Messages of peers that were quicker than this rank. */
   readonly #early: { readonly peer: Rank; readonly message: SharedMessage }[] = [];
@@ -97,8 +70,6 @@ export class SharedPath {
     refused: false,
   };
   #stopWatching: () => void = () => undefined;
-  /** Of what the program's thread notes down, while somebody wants to know. */
-  #trace: { readonly source: SharedTrace; end(): Promise<void> } | undefined;
 
   constructor(init: SharedPathInit) {
     this.#init = init;
@@ -106,16 +77,14 @@ export class SharedPath {
     this.#peers = ranks.filter((rank) => rank !== init.rank);
   }
 
-  /** The best that this rank can do. */
-  get best(): DataPath {
+  /** This rank can share memory. */
+  get isPossible(): boolean {
     const { machine, nranks, provider } = this.#init;
-    const isPossible = machine !== undefined && nranks <= SHARED_RANKS_MAX;
-    return isPossible && provider !== 'ws' ? 'p2p' : 'ws';
+    return machine !== undefined && nranks <= SHARED_RANKS_MAX && provider !== 'ws';
   }
 
-  /** How collectives travel, once that is agreed. */
-  get path(): DataPath {
-    return this.#state === 'on' ? 'p2p' : 'ws';
+  get isOn(): boolean {
+    return this.#state === 'on';
   }
 
   /** Cells that the program's thread has done. */
@@ -124,19 +93,19 @@ export class SharedPath {
   }
 
   get traffic(): SharedTraffic {
-    return this.#parts?.control.traffic ?? NO_TRAFFIC;
+    return this.#parts?.gate.control.traffic ?? NO_TRAFFIC;
   }
 
   /** For the program's thread; `undefined` if nothing is shared. */
   get places(): SharedPlaces | undefined {
     const parts = this.#parts;
     if (this.#state !== 'on' || parts === undefined) return undefined;
-    const { device, page, mailboxes } = parts;
+    const { device, gate, mailboxes } = parts;
     const mailboxOffsets = Array.from(
       { length: this.#init.nranks },
       (_, rank) => defined(mailboxes.get(rank), 'the mailbox of a rank').offset,
     );
-    return { device: device.index, controlOffset: page.offset, mailboxOffsets };
+    return { path: 'p2p', device: device.index, controlOffset: gate.offset, mailboxOffsets };
   }
 
   /**
@@ -144,8 +113,8 @@ export class SharedPath {
    * must be and is not.
    */
   async agree(): Promise<void> {
-    const all = this.#peers.every((peer) => this.#hellos.get(peer) === 'p2p');
-    if (this.best === 'ws' || !all || this.#peers.length === 0) {
+    const all = this.#peers.every((peer) => this.#able.has(peer));
+    if (!this.isPossible || !all || this.#peers.length === 0) {
       this.#state = 'off';
       this.#expectUnwanted();
       return;
@@ -158,19 +127,23 @@ export class SharedPath {
     const isUnanimous = [...this.#verdicts.values()].every((path) => path === 'p2p');
     this.#state = isUnanimous ? 'on' : 'off';
     if (isUnanimous) {
-      this.#openTrace();
+      this.#parts?.gate.openTrace();
       return;
     }
     await this.#release();
     this.#expectUnwanted();
   }
 
+  /** A peer can share memory. */
+  able(peer: Rank): void {
+    this.#able.add(peer);
+  }
+
   /** A peer says something. */
   heard(peer: Rank, message: SharedMessage): void {
     if (this.#state === 'closed' || this.#state === 'off') return;
     if (message.kind === 'PATH') {
-      if (this.#hellos.has(peer)) this.#verdict(peer, message.path);
-      else this.#hellos.set(peer, message.path);
+      this.#verdict(peer, message.path);
     } else if (this.#parts === undefined) {
       this.#early.push({ peer, message });
     } else {
@@ -179,7 +152,7 @@ export class SharedPath {
   }
 
   departed(peer: Rank, progress: number): void {
-    this.#parts?.control.departed(peer, progress);
+    this.#parts?.gate.control.departed(peer, progress);
     this.#wakeOwn();
   }
 
@@ -193,8 +166,9 @@ export class SharedPath {
     const parts = this.#parts;
     if (this.#state !== 'on' || parts === undefined) return true;
     return this.#peers.every((peer) => {
-      if (parts.control.lastProgress(peer) !== undefined) return true;
-      return isAtLeast(parts.mailboxes.get(peer)?.progress ?? 0, parts.control.finished);
+      const { control } = parts.gate;
+      if (control.lastProgress(peer) !== undefined) return true;
+      return isAtLeast(parts.mailboxes.get(peer)?.progress ?? 0, control.finished);
     });
   }
 
@@ -204,85 +178,63 @@ export class SharedPath {
     this.#state = 'closed';
     this.#stopWatching();
     this.#agreed.resolve();
-    this.#parts?.control.close();
+    this.#parts?.gate.control.close();
     this.#own?.withdraw();
     this.#wakeOwn();
   }
 
   /** The program's thread is in the middle of something. */
   get isBusy(): boolean {
-    return this.#parts?.control.isBusy ?? false;
+    return this.#parts?.gate.isBusy ?? false;
   }
 
   /** Resolves when the program's thread has left what it was in the middle of. */
   async idle(): Promise<void> {
-    const { scheduler } = this.#init;
-    const deadline = scheduler.clock.now() + LEAVE_MS;
-    while (this.isBusy && scheduler.clock.now() < deadline) await delay(scheduler, 1);
+    await this.#parts?.gate.idle();
   }
 
   /** Gives everything back, HCCL's own memory too. The process must be alive. */
   async release(): Promise<void> {
     this.stop();
     await this.idle();
-    await this.#trace?.end();
     await this.#release();
   }
 
   /** The process has ended, and its memory goes with it: unmaps what is the peers'. */
   abandon(): void {
     this.stop();
-    const { clock } = this.#init.scheduler;
-    const deadline = clock.now() + ABANDON_MS;
-    // Its thread is being stopped; what it is in the middle of takes less than this.
-    while (this.isBusy && clock.now() < deadline);
-    this.#trace?.source.abandon();
-    void this.#trace?.end();
+    this.#parts?.gate.abandon();
     this.#parts?.windows.close();
     this.#parts = undefined;
   }
 
   async #open(): Promise<void> {
     const { session, rank, nodeIdOf, send } = this.#init;
-    const mailbox = await this.#page(MAILBOX_BYTES);
-    const page = await this.#page(CONTROL_PAGE_BYTES);
-    const memory = bytesOf(mailbox.mr).buffer as SharedArrayBuffer;
+    const mailbox = await ownPage(session, MAILBOX_BYTES);
+    const gate = await openGate(this.#init);
+    const { memory } = mailbox;
     const device = this.#machine.deviceOf(memory);
     const own = new Mailbox(memory, mailbox.offset);
     own.initialise();
-    const control = new ControlPage(memory, page.offset);
     const windows = new SharedWindows({
-      ...{ peers: this.#peers, machine: this.#machine, device, control, nodeIdOf, send },
+      ...{
+        peers: this.#peers,
+        machine: this.#machine,
+        device,
+        control: gate.control,
+        nodeIdOf,
+        send,
+      },
       takenBack: () => this.#takenBack(),
     });
     const mailboxes = new Map([[rank, own]]);
-    this.#parts = { device, memory, mailbox, page, control, mailboxes, windows };
+    this.#parts = { device, memory, mailbox, gate, mailboxes, windows };
     if (this.#isClosed()) return;
     this.#stopWatching = session.whenDropped((mr) => windows.drop(mr));
     windows.window(mailbox.mr, 'mailbox').then(
       () => this.#mailboxAnswered('mapped'),
       () => this.#mailboxAnswered('refused'),
     );
-  }
-
-  #openTrace(): void {
-    const { observe, rank, key, session } = this.#init;
-    const { memory, control } = defined(this.#parts, 'shared memory');
-    const source = new SharedTrace({
-      ...{ memory, control, rank, uniqueId: key.uniqueId },
-      allocate: (bytes) => this.#page(bytes),
-      release: (address) => session.release(address),
-      idle: () => this.idle(),
-    });
-    const end = observe?.addSource(source) ?? (() => Promise.resolve());
-    this.#trace = { source, end };
-  }
-
-  async #page(bytes: number): Promise<OwnPage> {
-    const { address, mr } = await this.#init.session.allocate(bytes, 'shared memory');
-    const view = bytesOf(mr);
-    view.fill(0);
-    return { address, mr, offset: view.byteOffset };
   }
 
   #windowMessage(
@@ -325,7 +277,7 @@ export class SharedPath {
     this.#verdict(rank, path);
   }
 
-  #verdict(rank: Rank, path: DataPath): void {
+  #verdict(rank: Rank, path: 'ws' | 'p2p'): void {
     this.#verdicts.set(rank, path);
     if (this.#verdicts.size === this.#init.nranks) this.#agreed.resolve();
   }
@@ -334,8 +286,8 @@ export class SharedPath {
   #expectUnwanted(): void {
     const { provider, nranks, rank } = this.#init;
     if (provider !== 'p2p' || nranks === 1) return;
-    const others = this.#peers.filter((peer) => this.#hellos.get(peer) === 'ws');
-    const cannot = this.best === 'ws' ? [rank] : others;
+    const others = this.#peers.filter((peer) => !this.#able.has(peer));
+    const cannot = this.isPossible ? others : [rank];
     const who =
       cannot.length === 0 ? 'not every rank can map the others' : `${ranksText(cannot)} cannot`;
     const message = `Expected every rank to share memory (provider p2p) but ${who}: all hosts must be on one Linux machine, with koffi installed; provider auto takes ws where that is not so`;
@@ -356,7 +308,7 @@ export class SharedPath {
     if (parts === undefined) return;
     parts.windows.close();
     await this.#init.session.release(parts.mailbox.address);
-    await this.#init.session.release(parts.page.address);
+    await parts.gate.release();
   }
 
   get #own(): Mailbox | undefined {
@@ -379,12 +331,4 @@ export class SharedPath {
   #isClosed(): boolean {
     return this.#state === 'closed';
   }
-}
-
-/** A registration's bytes in the device's memory: one piece, since HBM is contiguous. */
-export function bytesOf(mr: FiMr): Uint8Array {
-  const views = verbsOf(mr).views(mr.address, mr.length);
-  const view = views[0];
-  assert(view !== undefined && views.length === 1, 'Expected device memory in one piece');
-  return view;
 }

@@ -21,15 +21,15 @@ import {
 import { type CallFields, fieldsOf } from './call-fields.ts';
 import { CallOrder, type OrderKey } from './call-order.ts';
 import type { ProgramMachine } from './program-machine.ts';
+import type { ProgramOperation } from './program-operation.ts';
 import { SHARED_COLLECTIVES } from './shared-collectives.ts';
 import { openShared, type SharedCommunicator } from './shared-communicator.ts';
 import { SharedFault } from './shared-fault.ts';
-import type { SharedOperation } from './shared-operation.ts';
 
 interface Pending {
   readonly comm: SharedCommunicator;
   readonly stream: HcclStream;
-  readonly operation: SharedOperation;
+  readonly operation: ProgramOperation;
   /** The call that it is, should the host have to make it after all. */
   readonly name: string;
   readonly argument: CallFields;
@@ -195,7 +195,7 @@ class SharedProgram {
     comm: SharedCommunicator,
     name: string,
     argument: CallFields,
-  ): Promise<SharedOperation | undefined> {
+  ): Promise<ProgramOperation | undefined> {
     if (this.#groups === 0) return comm.prepared(name, argument);
     return comm.prepared(name, argument).catch(() => undefined);
   }
@@ -383,7 +383,7 @@ class SharedProgram {
 
   async #report(
     comm: SharedCommunicator,
-    operation: SharedOperation,
+    operation: ProgramOperation,
     { reason }: SharedFault,
     streams: ReadonlySet<HcclStream>,
   ): Promise<void> {

@@ -9,6 +9,7 @@ import type { KernelSet } from '../../device/kernels/kernels.ts';
 import type { ControlPage, Window } from './control-page.ts';
 import type { Mailbox, MailboxHeader } from './mailbox.ts';
 import { type OperationTrace, operationTrace } from './operation-trace.ts';
+import type { ProgramPlace } from './program-operation.ts';
 import { SharedFault } from './shared-fault.ts';
 import type { SharedWait } from './shared-wait.ts';
 
@@ -28,7 +29,7 @@ export interface Awaited {
   readonly progress: number;
 }
 
-export class SharedRank {
+export class SharedRank implements ProgramPlace {
   readonly rank: Rank;
   readonly nranks: number;
   readonly kernels: KernelSet;
@@ -38,6 +39,8 @@ export class SharedRank {
   readonly #init: SharedRankInit;
   /** Cells of the operations that are over, modulo 2^32. */
   #base = 0;
+  /** As it was when this rank was about to sleep. */
+  #doorbell = 0;
   readonly #header: MailboxHeader = {
     sequence: 0,
     digest: 0,
@@ -59,6 +62,29 @@ export class SharedRank {
 
   get wait(): SharedWait {
     return this.#init.wait;
+  }
+
+  hasNews(): boolean {
+    // To look costs less.
+    return true;
+  }
+
+  aboutToSleep(): void {
+    // In this order, so that no ring is missed.
+    this.own.isSleeping = true;
+    this.#doorbell = this.own.doorbell;
+  }
+
+  sleep(timeoutMs: number): void {
+    this.wait.sleep(this.own.doorbellOffset, this.#doorbell, timeoutMs);
+  }
+
+  awake(): void {
+    this.own.isSleeping = false;
+  }
+
+  pause(timeoutMs: number): void {
+    this.wait.sleep(this.own.doorbellOffset, this.own.doorbell, timeoutMs);
   }
 
   /** Where a call notes down what it does; `undefined` unless somebody wants to know. */

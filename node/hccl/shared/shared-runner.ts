@@ -1,11 +1,10 @@
 /**
  * How the program's thread gets an operation to its end: it goes on as far as it can, looks again for a
- * short while if its peers run at the same time, and then sleeps until one of them rings.
+ * short while if its peers run at the same time, and then sleeps until one of them wakes it.
  */
 import { COLLECTIVE_TIMEOUT_MS } from '../timeouts.ts';
+import type { ProgramOperation, ProgramPlace } from './program-operation.ts';
 import { SharedFault } from './shared-fault.ts';
-import type { SharedOperation } from './shared-operation.ts';
-import type { SharedRank } from './shared-rank.ts';
 
 /**
  * How long a rank looks again before it sleeps, where every rank has a core of its own: some times what a
@@ -27,17 +26,17 @@ const SLEEP_MS = 100;
 const PAUSE_MS = 0.05;
 
 export class SharedRunner {
-  readonly place: SharedRank;
+  readonly place: ProgramPlace;
   readonly #lookingMs: number;
 
   /** `hasCore`: there are at least as many cores as ranks, so looking again costs nobody anything. */
-  constructor(place: SharedRank, hasCore: boolean) {
+  constructor(place: ProgramPlace, hasCore: boolean) {
     this.place = place;
     this.#lookingMs = hasCore ? LOOKING_MS : 0;
   }
 
   /** Goes on with an operation; true at its end. Throws a `SharedFault`. */
-  advance(operation: SharedOperation): boolean {
+  advance(operation: ProgramOperation): boolean {
     const { control } = this.place;
     if (!control.enter()) throw new SharedFault({ kind: 'closed' });
     try {
@@ -48,7 +47,7 @@ export class SharedRunner {
   }
 
   /** Goes on, looking again for a while; true at the end. */
-  #lookOn(operation: SharedOperation): boolean {
+  #lookOn(operation: ProgramOperation): boolean {
     if (this.advance(operation)) return true;
     const { wait } = this.place;
     if (this.#lookingMs === 0) return this.#giveWay(operation);
@@ -60,16 +59,16 @@ export class SharedRunner {
   }
 
   /** Goes on whenever the core comes back; true at the end. */
-  #giveWay(operation: SharedOperation): boolean {
+  #giveWay(operation: ProgramOperation): boolean {
     for (let time = 0; time < YIELDS; time++) {
       this.place.wait.giveWay();
-      if (this.advance(operation)) return true;
+      if (this.place.hasNews() && this.advance(operation)) return true;
     }
     return false;
   }
 
   /** As `advance`, for who looks again now and then. */
-  poll(operation: SharedOperation): boolean {
+  poll(operation: ProgramOperation): boolean {
     if (this.advance(operation)) return true;
     this.#expectInTime(operation);
     return false;
@@ -77,29 +76,27 @@ export class SharedRunner {
 
   /** Lets others run for a moment: several operations are under way in this thread. */
   pause(): void {
-    const { own, wait } = this.place;
-    wait.sleep(own.doorbellOffset, own.doorbell, PAUSE_MS);
+    this.place.pause(PAUSE_MS);
   }
 
   /** Returns at the end of an operation. Throws a `SharedFault`. */
-  finish(operation: SharedOperation): void {
-    const { own, wait } = this.place;
+  finish(operation: ProgramOperation): void {
+    const { place } = this;
     for (;;) {
       if (this.#lookOn(operation)) return;
-      // In this order, so that no ring is missed: asleep, the bell as it is, one more look.
-      own.isSleeping = true;
-      const { doorbell } = own;
+      // In this order, so that nobody who wakes is missed: about to sleep, one more look, asleep.
+      place.aboutToSleep();
       try {
         if (this.advance(operation)) return;
-        wait.sleep(own.doorbellOffset, doorbell, SLEEP_MS);
+        place.sleep(SLEEP_MS);
       } finally {
-        own.isSleeping = false;
+        place.awake();
       }
       this.#expectInTime(operation);
     }
   }
 
-  #expectInTime(operation: SharedOperation): void {
+  #expectInTime(operation: ProgramOperation): void {
     const now = this.place.wait.now();
     operation.deadline ??= now + COLLECTIVE_TIMEOUT_MS;
     const peer = operation.waitingFor;

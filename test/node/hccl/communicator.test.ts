@@ -27,6 +27,7 @@ function busyCommunicator() {
     observe: undefined,
     machine: undefined,
     provider: 'auto',
+    progress: 'manual',
     cores: undefined,
   });
   const listener = defined([...listeners][0], 'a listener');

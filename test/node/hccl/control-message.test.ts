@@ -32,8 +32,22 @@ const inline = fc.record({
 const message: fc.Arbitrary<ControlMessage> = fc
   .oneof(
     fc.record({
-      kind: fc.constantFrom('HELLO' as const, 'PATH' as const),
+      kind: fc.constant('HELLO' as const),
+      paths: fc.subarray(['p2p', 'wire'] as const),
+    }),
+    fc.record({
+      kind: fc.constant('PATH' as const),
       path: fc.constantFrom('ws' as const, 'p2p' as const),
+    }),
+    fc.record({
+      kind: fc.constant('WIRE' as const),
+      ticket: fc
+        .uint8Array({ minLength: 16, maxLength: 16 })
+        .map((bytes) => Buffer.from(bytes).toString('hex')),
+    }),
+    fc.record({
+      kind: fc.constant('WIRES' as const),
+      verdict: fc.constantFrom('open' as const, 'refused' as const),
     }),
     fc
       .record({

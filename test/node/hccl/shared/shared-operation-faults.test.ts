@@ -6,7 +6,8 @@ import { ranksOf } from '../../../../common/math.ts';
 import { Prng } from '../../../../common/prng.ts';
 import { DeclinedOperation } from '../../../../node/hccl/shared/declined-operation.ts';
 import type { SharedOperation } from '../../../../node/hccl/shared/shared-operation.ts';
-import { drive, SharedWorld, type WorldCall } from './shared-world.ts';
+import { drive, SharedWorld } from './shared-world.ts';
+import type { WorldCall } from './world-call.ts';
 
 describe('what goes wrong in an operation', () => {
   const call: WorldCall = {

@@ -5,8 +5,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { defined } from '../../../../common/assert.ts';
 import { MAILBOX_OPERAND_BYTES } from '../../../../node/hccl/shared/mailbox.ts';
+import type { ProgramOperation } from '../../../../node/hccl/shared/program-operation.ts';
 import { SharedFault } from '../../../../node/hccl/shared/shared-fault.ts';
-import type { SharedOperation } from '../../../../node/hccl/shared/shared-operation.ts';
 import { sharedProgramChannel } from '../../../../node/hccl/shared/shared-program.ts';
 import {
   type SystemCallChannel,
@@ -45,19 +45,19 @@ async function open(comm: number): Promise<void> {
 }
 
 /** The other rank makes so many calls, one after the other. */
-async function peerCalls(calls: number, count = COUNT): Promise<SharedOperation[]> {
+async function peerCalls(calls: number, count = COUNT): Promise<ProgramOperation[]> {
   const comm = await script.peer();
-  const operations: SharedOperation[] = [];
+  const operations: ProgramOperation[] = [];
   for (let call = 0; call < calls; call++) {
     const operation = await comm.prepared('hcclAllReduce', callOf(11, { count }) as never);
     operations.push(defined(operation, 'an operation'));
   }
-  const ended: SharedOperation[] = [];
+  const ended: ProgramOperation[] = [];
   script.other = () => {
     const next = operations[0];
     try {
       if (next === undefined || !comm.runner.advance(next)) return;
-      ended.push(operations.shift() as SharedOperation);
+      ended.push(operations.shift() as ProgramOperation);
     } catch (reason) {
       if (!(reason instanceof SharedFault)) throw reason;
       operations.length = 0;

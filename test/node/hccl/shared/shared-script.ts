@@ -47,6 +47,9 @@ export class Script {
         wake: () => undefined,
         now: () => this.now,
       }),
+      socketsOn: () => {
+        throw new Error('Expected ranks on shared memory to have no sockets');
+      },
       cores: 1,
       soon: (task) => {
         this.soon.push(task);
@@ -88,7 +91,7 @@ export class Script {
     if (name === 'hcclSharedPlaces') {
       const mailboxOffsets = this.world.ranks.map(({ mailbox }) => mailbox.doorbellOffset - 4);
       const controlOffset = (mailboxOffsets[rank] as number) + MAILBOX_BYTES;
-      return { device: 0, rank, nranks: 2, controlOffset, mailboxOffsets };
+      return { path: 'p2p', device: 0, rank, nranks: 2, controlOffset, mailboxOffsets };
     }
     if (name === 'hcclSharedPrepare') return this.#offer(rank, argument);
     return null;

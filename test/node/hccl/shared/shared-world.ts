@@ -3,8 +3,6 @@
  * which each has its mailbox, its control page and its buffers, and peers' windows are where the peers'
  * buffers are. What a rank does is what it does in a program's thread; who goes on is the test's choice.
  */
-import type { CollectiveName } from '../../../../collectives/collective.ts';
-import { BLOCKS } from '../../../../collectives/collective.ts';
 import type { Rank } from '../../../../collectives/schedule.ts';
 import { flatTopology } from '../../../../collectives/topology.ts';
 import { defined } from '../../../../common/assert.ts';
@@ -28,25 +26,18 @@ import type {
 } from '../../../../node/hccl/shared/shared-operation.ts';
 import { SharedRank } from '../../../../node/hccl/shared/shared-rank.ts';
 import { SmallOperation, type SmallRule } from '../../../../node/hccl/shared/small-operation.ts';
+import {
+  type CallPlace,
+  callBuffers,
+  callSizes,
+  describeWorldCall,
+  TYPE_BYTES,
+  type WorldCall,
+} from './world-call.ts';
 
 const WINDOW_BYTES = 1 * MiB;
 const RANK_BYTES = 2 * WINDOW_BYTES + MAILBOX_BYTES + CONTROL_PAGE_BYTES;
 const PAGE = 64 * KiB;
-
-/** One call of all ranks. */
-export interface WorldCall {
-  readonly mode: 'small' | 'pull';
-  readonly collective: CollectiveName;
-  readonly algorithm: string;
-  readonly root: Rank;
-  readonly count: number;
-  readonly type: 'float32' | 'uint8' | 'float64' | 'bfloat16';
-  readonly op: 'sum' | 'max' | 'avg';
-  /** By rank. */
-  readonly inPlace: readonly boolean[];
-}
-
-export const TYPE_BYTES = { float32: 4, uint8: 1, float64: 8, bfloat16: 2 } as const;
 
 /** A rank of it. */
 export interface WorldRank {
@@ -111,37 +102,23 @@ export class SharedWorld {
     return defined(this.ranks[rank], 'a rank');
   }
 
-  /** Sizes of a rank's buffers for a call. */
-  sizes(
-    { collective, count, type, root }: WorldCall,
-    rank: Rank,
-  ): { input: number; output: number } {
-    const { inputBlocks, outputBlocks } = BLOCKS[collective];
-    const shape = { collective, nranks: this.nranks, root, chunks: 1, scratch: [] };
-    const bytes = count * TYPE_BYTES[type];
-    return { input: bytes * inputBlocks(shape, rank), output: bytes * outputBlocks(shape, rank) };
+  /** As `callSizes`. */
+  sizes(call: WorldCall, rank: Rank): ReturnType<typeof callSizes> {
+    return callSizes(call, { rank, nranks: this.nranks });
   }
 
-  /** Where a rank's buffers lie in its windows, the second one for the output unless it is in place. */
-  buffers(
-    call: WorldCall,
-    rank: Rank,
-    shift: number,
-  ): { input: SharedBuffer; output: SharedBuffer } {
-    const { input, output } = this.sizes(call, rank);
-    const { windows } = this.rank(rank);
-    const at = (index: 0 | 1, offset: number, bytes: number): SharedBuffer => {
-      if (bytes === 0) return { offset: 0, window: 0, windowOffset: 0 };
-      return { offset: windows[index] + offset, window: index + 1, windowOffset: offset };
-    };
-    if (!call.inPlace[rank] || input === 0 || output === 0)
-      return { input: at(0, shift, input), output: at(1, shift, output) };
-    const { inPlace } = BLOCKS[call.collective];
-    const own = rank * Math.min(input, output);
-    return {
-      input: at(0, inPlace === 'inputInOutput' ? shift + own : shift, input),
-      output: at(0, inPlace === 'outputInInput' ? shift + own : shift, output),
-    };
+  /** As `callBuffers`. */
+  buffers(call: WorldCall, rank: Rank, shift: number): ReturnType<typeof callBuffers> {
+    return callBuffers(call, this.place(rank), shift);
+  }
+
+  place(rank: Rank): CallPlace {
+    return { rank, nranks: this.nranks, windows: this.rank(rank).windows };
+  }
+
+  /** The memory of a rank's device: they have one together. */
+  bytesOf(): Uint8Array {
+    return this.bytes;
   }
 
   /** The operation of one rank, as its program's thread makes it. */
@@ -152,7 +129,7 @@ export class SharedWorld {
       input,
       output,
       sequence,
-      text = describe(call),
+      text = describeWorldCall(call),
     }: {
       input: SharedBuffer;
       output: SharedBuffer;
@@ -191,10 +168,6 @@ export class SharedWorld {
     if (collective === 'broadcast') return { kind: 'copy', root };
     return { kind: 'reduce', offset: collective === 'reduceScatter' ? rank * bytes : 0, bytes };
   }
-}
-
-export function describe({ collective, algorithm, count, type, op, root }: WorldCall): string {
-  return `${collective} ${algorithm} ${count} ${type} ${op} ${root}`;
 }
 
 function digestOf(text: string): number {

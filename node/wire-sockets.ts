@@ -30,9 +30,12 @@ export function wireMachine({ transport, system }: WireMachineInit): WireMachine
   if (wires === undefined) return undefined;
   const taken = new Map<number, Socket>();
 
-  function take(socket: Socket): number {
+  /** `nearBufferBytes`: as `WireMachine.offer`. */
+  function take(socket: Socket, nearBufferBytes?: number): number {
     try {
       const fd = descriptorOf(socket);
+      const isLimited = nearBufferBytes !== undefined && isOfThisMachine(socket);
+      if (isLimited) system.limitSendBuffer(fd, nearBufferBytes);
       taken.set(fd, socket);
       return fd;
     } catch (reason) {
@@ -44,12 +47,7 @@ export function wireMachine({ transport, system }: WireMachineInit): WireMachine
   return {
     offer(nearBufferBytes) {
       const { ticket, accepted, cancel } = wires.offer();
-      const descriptor = accepted.then((socket) => {
-        const fd = take(socket);
-        const isLimited = nearBufferBytes !== undefined && isOfThisMachine(socket);
-        if (isLimited) system.limitSendBuffer(fd, nearBufferBytes);
-        return fd;
-      });
+      const descriptor = accepted.then((socket) => take(socket, nearBufferBytes));
       // Whoever cancels an offer need not look at it again.
       descriptor.catch(() => undefined);
       return { ticket, accepted: descriptor, cancel };

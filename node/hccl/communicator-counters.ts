@@ -49,6 +49,9 @@ export function linksOf(
   return Array.from({ length: nranks }, (_, peer) => {
     if (peer === rank) return null;
     if (path === 'p2p') return 'p2p';
-    return fi_domain_link(session.domain, nodeIds?.get(peer) ?? '') ?? null;
+    const link = fi_domain_link(session.domain, nodeIds?.get(peer) ?? '') ?? null;
+    // Wires are dialled as links are.
+    if (path !== 'wire' || link === null || link === 'memory') return link;
+    return link === 'unix' ? 'wire over unix' : 'wire over tcp';
   });
 }

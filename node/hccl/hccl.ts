@@ -121,8 +121,11 @@ export interface HcclCommChoice {
   readonly sliceBytes?: number;
 }
 
-/** What carries bytes between two ranks: shared memory, a socket, or nothing outside of this process. */
-export type HcclLink = 'p2p' | 'tcp' | 'unix' | 'memory';
+/**
+ * What carries bytes between two ranks: shared memory, a socket of the programs' threads (a wire), a socket of
+ * their hosts, or nothing outside of this process.
+ */
+export type HcclLink = 'p2p' | 'wire over tcp' | 'wire over unix' | 'tcp' | 'unix' | 'memory';
 
 /** A schedule that was loaded into a communicator (hlsim's own). */
 export interface HcclSchedule {

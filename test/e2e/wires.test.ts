@@ -65,6 +65,7 @@ describe.skipIf(!isPossible).each([
     const sizes = ['-b', '96', '-e', '1536K', '-f', '128', '-n', '2', '-w', '0', '-c', '1'];
     const bench = await cluster.processes.run(['bench', collective, ...sizes], environment);
     expect(bench.code, bench.stderr).toBe(0);
+    expect(bench.stdout).toContain(`# Links between ranks  : wire over ${transport}\n`);
     const table = rows(bench.stdout);
     expect(table).toHaveLength(3);
     for (const { wrong } of table) expect(wrong).toEqual(['0', '0']);
@@ -94,6 +95,7 @@ describe.skipIf(!isPossible)('a job on wires', () => {
     const sizes = ['-n', '1', '-w', '0', '-c', '1', '--progress', 'auto'];
     const { code, stdout, stderr } = await processes.run([...words, ...sizes], WS);
     expect(code, stderr).toBe(0);
+    expect(stdout).toContain('# Links between ranks  : unix\n');
     const table = rows(stdout);
     expect(table.map(({ wrong }) => wrong)).toEqual(Array(3).fill(['0', '0']));
     expect(table[2]?.how).not.toBe('direct 256 KiB');
@@ -122,6 +124,7 @@ describe.skipIf(!isPossible)('a job on wires', () => {
     const sizes = ['-n', '1', '-w', '0', '-c', '1'];
     const run = await processes.run([...words, ...sizes], { ...WS, HLSIM_OS: 'off' });
     expect(run.code, run.stderr).toBe(0);
+    expect(run.stdout).toContain('# Links between ranks  : unix\n');
     const table = rows(run.stdout);
     expect(table.map(({ wrong }) => wrong)).toEqual(Array(3).fill(['0', '0']));
     expect(table[2]?.how).not.toBe('direct 256 KiB');

@@ -59,6 +59,7 @@ export class SharedPath {
   readonly #peers: readonly Rank[];
   #state: 'agreeing' | 'on' | 'off' | 'closed' = 'agreeing';
   #parts: SharedParts | undefined;
+  #opening: Promise<void> = Promise.resolve();
   readonly #able = new Set<Rank>();
   readonly #verdicts = new Map<Rank, 'ws' | 'p2p'>();
   readonly #agreed: Deferred<void> = deferred();
@@ -119,7 +120,8 @@ export class SharedPath {
       this.#expectUnwanted();
       return;
     }
-    await this.#open();
+    this.#opening = this.#open();
+    await this.#opening;
     for (const { peer, message } of this.#early.splice(0)) this.heard(peer, message);
     this.#settle();
     await this.#agreed.promise;
@@ -196,6 +198,8 @@ export class SharedPath {
   /** Gives everything back, HCCL's own memory too. The process must be alive. */
   async release(): Promise<void> {
     this.stop();
+    // Whoever waits for the agreement hears why there is none.
+    await this.#opening.catch(() => undefined);
     await this.idle();
     await this.#release();
   }

@@ -200,7 +200,10 @@ export class WirePath {
     const { session, send, nranks, machine } = this.#init;
     assert(machine !== undefined, 'Expected a machine with wires');
     const stage = await ownPage(session, stageBytes(nranks));
-    const gate = await openGate(this.#init);
+    const gate = await openGate(this.#init).catch(async (reason: unknown) => {
+      await session.release(stage.address);
+      throw reason;
+    });
     const device = machine.deviceOf(gate.memory).index;
     this.#parts = { device, gate, stage };
     if (this.#isClosed()) return;

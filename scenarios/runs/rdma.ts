@@ -114,7 +114,7 @@ export const lostAcknowledgement: Scenario = {
   async run(stage) {
     const a = await stage.actor('A');
     const c = await stage.actor('C', { host: 1 });
-    const [toC, toA] = await connectActors(a, c, { timeout: 13 });
+    const [toC, toA] = await connectActors(a, c, { timeout: 15 });
     const before = await a.needs(
       'registers 8 bytes for the old values',
       'registerOwn',
@@ -122,10 +122,10 @@ export const lostAcknowledgement: Scenario = {
       8,
     );
     const counter = await c.needs('registers a counter, 0', 'registerOwn', toA.verbs, 8);
-    await c.needs('has its host stopped for 150 ms, so that answers are late', 'freezeHost', 150);
+    await c.needs('has its host stopped for 400 ms, so that answers are late', 'freezeHost', 400);
     await a.quietly('sleep', FROZEN_AFTER_MS);
     const statuses = await a.needs(
-      'posts 40 atomic additions of 1; nothing is acknowledged for 33 ms, so they go out again',
+      'posts 40 atomic additions of 1; nothing is acknowledged for 134 ms, so they go out again',
       'fetchAndAdd',
       toC.end,
       before,

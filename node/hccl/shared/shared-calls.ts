@@ -17,10 +17,10 @@ import { HCCL_DATA_TYPES, reductionOf } from '../hccl.ts';
 import type { OpenCommunicator } from '../open-communicator.ts';
 import { describeCall } from '../operation.ts';
 import { apiName } from '../operation-call.ts';
-import { pushPlanOf, wireAlgorithm } from '../wire/wire-choice.ts';
+import { wireAlgorithm } from '../wire/wire-choice.ts';
 import { bytesOf } from './own-page.ts';
 import { SHARED_COLLECTIVES, type SharedOffer } from './shared-collectives.ts';
-import { type PullChoice, planOf, sharedAlgorithm } from './shared-offer.ts';
+import { isPullable, type PullChoice, planOf, sharedAlgorithm } from './shared-offer.ts';
 import type { SharedBuffer } from './shared-operation.ts';
 
 const argument = z.object({
@@ -120,8 +120,7 @@ function choiceOf(
   if (found === undefined || choice.channels > 1) return undefined;
   const { mode, algorithm } = found;
   const pulled = { collective, algorithm, root, count, elementBytes, topology: open.topology };
-  const isRunnable = path === 'p2p' ? planOf : pushPlanOf;
-  if (mode === 'pull' && isRunnable(pulled, open.rank) === undefined) return undefined;
+  if (mode === 'pull' && !isPullable(pulled)) return undefined;
   return { mode, choice: pulled };
 }
 

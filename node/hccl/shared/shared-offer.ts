@@ -5,7 +5,12 @@
  */
 import { chunkTable } from '../../../collectives/chunks.ts';
 import type { CollectiveName } from '../../../collectives/collective.ts';
-import { type PullPlan, pullPlan } from '../../../collectives/pull-plan.ts';
+import {
+  type CellsRequest,
+  type PullPlan,
+  pullCells,
+  pullPlan,
+} from '../../../collectives/pull-plan.ts';
 import type { Rank, Schedule } from '../../../collectives/schedule.ts';
 import { algorithmsFor, buildSchedule } from '../../../collectives/table.ts';
 import type { Topology } from '../../../collectives/topology.ts';
@@ -58,22 +63,30 @@ function pulledAlgorithm(collective: CollectiveName): string | undefined {
   return PULLED_ALGORITHMS.find((name) => known.includes(name));
 }
 
+/** Whether an algorithm can be pulled, and so pushed too; a function of what all ranks know. */
+export function isPullable(choice: PullChoice): boolean {
+  // How finely it is cut makes no difference to that.
+  return !('reason' in pullCells({ ...slicedBy(choice, PULL_SLICE_BYTES), slices: 1 }));
+}
+
 /** The plan of one rank; `undefined` if the algorithm cannot be pulled. */
 export function planOf(choice: PullChoice, rank: Rank): PullPlan | undefined {
-  const schedule = scheduleOf(choice);
-  const table = chunkTable(schedule, choice.count);
-  const longest = longestMessage(schedule, table) * choice.elementBytes;
-  const slices = Math.min(SLICES_MAX, Math.max(1, Math.ceil(longest / PULL_SLICE_BYTES)));
-  const plan = pullPlan({ schedule, table, rank, slices });
+  const plan = pullPlan({ ...slicedBy(choice, PULL_SLICE_BYTES), rank });
   return 'reason' in plan ? undefined : plan;
 }
 
-export function scheduleOf({ collective, algorithm, topology, root }: PullChoice): Schedule {
-  return buildSchedule({ collective, algorithm, topology, root, placement: 'inPlace' });
+/** The schedule of a choice, cut so that no message of it is longer than `sliceBytes`, or into `SLICES_MAX`. */
+export function slicedBy(choice: PullChoice, sliceBytes: number): CellsRequest {
+  const { collective, algorithm, topology, root, count, elementBytes } = choice;
+  const schedule = buildSchedule({ collective, algorithm, topology, root, placement: 'inPlace' });
+  const table = chunkTable(schedule, count);
+  const longest = longestMessage(schedule, table) * elementBytes;
+  const slices = Math.min(SLICES_MAX, Math.max(1, Math.ceil(longest / sliceBytes)));
+  return { schedule, table, slices };
 }
 
 /** Elements of the longest message of a schedule. */
-export function longestMessage(schedule: Schedule, table: ReturnType<typeof chunkTable>): number {
+function longestMessage(schedule: Schedule, table: ReturnType<typeof chunkTable>): number {
   let longest = 0;
   for (const round of schedule.rounds()) {
     for (const { src, from, count } of round)

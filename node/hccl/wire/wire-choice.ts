@@ -1,16 +1,14 @@
 /** How a collective goes over wires if nobody has chosen; a function of what all ranks know. */
-import { type ChunkTable, chunkTable } from '../../../collectives/chunks.ts';
 import type { CollectiveName } from '../../../collectives/collective.ts';
 import { type PushPlan, pushPlan } from '../../../collectives/push-plan.ts';
 import type { Rank } from '../../../collectives/schedule.ts';
 import { algorithmsFor } from '../../../collectives/table.ts';
 import { KiB } from '../../../common/bytes.ts';
-import { longestMessage, type PullChoice, scheduleOf } from '../shared/shared-offer.ts';
+import { type PullChoice, slicedBy } from '../shared/shared-offer.ts';
 import { SMALL_BYTES } from './wire-stage.ts';
 
-/** Longest payload of a frame, where messages are not longer than `SLICES_MAX` of them. */
+/** Longest payload of a frame, where messages are not longer than so many of them as `slicedBy` cuts at most. */
 export const WIRE_SLICE_BYTES = 256 * KiB;
-const SLICES_MAX = 256;
 
 /** Algorithms of small operands, which every rank sends to every other, and what they send. */
 const SMALL_ALGORITHMS: Readonly<Partial<Record<CollectiveName, string>>> = {
@@ -40,10 +38,6 @@ export function wireAlgorithm(
 
 /** The plan of one rank; `undefined` if the algorithm cannot be pushed. */
 export function pushPlanOf(choice: PullChoice, rank: Rank): PushPlan | undefined {
-  const schedule = scheduleOf(choice);
-  const table: ChunkTable = chunkTable(schedule, choice.count);
-  const longest = longestMessage(schedule, table) * choice.elementBytes;
-  const slices = Math.min(SLICES_MAX, Math.max(1, Math.ceil(longest / WIRE_SLICE_BYTES)));
-  const plan = pushPlan({ schedule, table, rank, slices });
+  const plan = pushPlan({ ...slicedBy(choice, WIRE_SLICE_BYTES), rank });
   return 'reason' in plan ? undefined : plan;
 }

@@ -9,9 +9,8 @@ const PROCESS_TESTS = ['test/e2e/**/*.test.ts', 'test/mutants/**/*.test.ts'];
 /** Those that watch how long the processes take: one file at a time, after the others. */
 const WATCHING_TESTS = [
   'test/e2e/failure.test.ts',
-  'test/e2e/p2p-failure.test.ts',
   'test/e2e/processes.test.ts',
-  'test/e2e/wires-failure.test.ts',
+  'test/e2e/program-thread-failure.test.ts',
 ];
 /** Of each group, what takes longest: begun last, it would leave a core without work. */
 const LONG_TESTS = [

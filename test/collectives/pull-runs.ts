@@ -14,6 +14,7 @@ import type { Rank, Schedule } from '../../collectives/schedule.ts';
 import { defined } from '../../common/assert.ts';
 import { ranksOf } from '../../common/math.ts';
 import { PlanMemory, type PlanMemoryInit } from './plan-memory.ts';
+import { plansOfRanks } from './plans-of-ranks.ts';
 
 /** Picks one of the ranks that can go on, which are never none. */
 export type Order = (able: readonly Rank[]) => Rank;
@@ -22,25 +23,14 @@ export interface PullRun extends PlanMemoryInit {
   readonly plans: readonly PullPlan[];
 }
 
-/** The plans of all ranks, or why there are none: all ranks must come to the same. */
+/** The plans of all ranks, or why there are none. */
 export function plansOf(
   schedule: Schedule,
   count: number,
   slices: number,
 ): readonly PullPlan[] | NotPullable {
   const table = chunkTable(schedule, count);
-  const plans: PullPlan[] = [];
-  const reasons = new Set<string>();
-  for (const rank of ranksOf(schedule.nranks)) {
-    const plan = pullPlan({ schedule, table, rank, slices });
-    if ('reason' in plan) reasons.add(plan.reason);
-    else plans.push(plan);
-  }
-  const [reason] = reasons;
-  if (reason === undefined) return plans;
-  if (plans.length > 0 || reasons.size > 1)
-    throw new Error('Expected all ranks to come to the same');
-  return { reason };
+  return plansOfRanks(schedule.nranks, (rank) => pullPlan({ schedule, table, rank, slices }));
 }
 
 /** What went wrong, in words; `undefined` if every rank got what it should. */

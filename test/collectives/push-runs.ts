@@ -11,6 +11,7 @@ import { defined } from '../../common/assert.ts';
 import { ranksOf } from '../../common/math.ts';
 import type { Prng } from '../../common/prng.ts';
 import { PlanMemory, type PlanMemoryInit } from './plan-memory.ts';
+import { plansOfRanks } from './plans-of-ranks.ts';
 
 /** A rank's thread, or its link to a peer. */
 export interface Actor {
@@ -29,25 +30,14 @@ export interface PushRun extends PlanMemoryInit {
   readonly prng: Prng;
 }
 
-/** The plans of all ranks, or why there are none: all ranks must come to the same. */
+/** The plans of all ranks, or why there are none. */
 export function pushPlansOf(
   schedule: Schedule,
   counts: ElementCounts,
   slices: number,
 ): readonly PushPlan[] | NotPullable {
   const table = chunkTable(schedule, counts);
-  const plans: PushPlan[] = [];
-  const reasons = new Set<string>();
-  for (const rank of ranksOf(schedule.nranks)) {
-    const plan = pushPlan({ schedule, table, rank, slices });
-    if ('reason' in plan) reasons.add(plan.reason);
-    else plans.push(plan);
-  }
-  const [reason] = reasons;
-  if (reason === undefined) return plans;
-  if (plans.length > 0 || reasons.size > 1)
-    throw new Error('Expected all ranks to come to the same');
-  return { reason };
+  return plansOfRanks(schedule.nranks, (rank) => pushPlan({ schedule, table, rank, slices }));
 }
 
 /** What went wrong, in words; `undefined` if every rank got what it should. */

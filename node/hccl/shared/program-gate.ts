@@ -87,7 +87,12 @@ export class ProgramGate {
   }
 }
 
-/** A gate, which is open. */
-export async function openGate(init: ProgramGateInit): Promise<ProgramGate> {
-  return new ProgramGate(init, await ownPage(init.session, CONTROL_PAGE_BYTES));
+/** A gate, which is open. If there is no memory for it, `beside` is given back: it is of no use alone. */
+export async function openGate(init: ProgramGateInit, beside: OwnPage): Promise<ProgramGate> {
+  try {
+    return new ProgramGate(init, await ownPage(init.session, CONTROL_PAGE_BYTES));
+  } catch (reason) {
+    await init.session.release(beside.address);
+    throw reason;
+  }
 }

@@ -9,7 +9,6 @@
  */
 import type { Rank } from '../../../collectives/schedule.ts';
 import { assert, defined } from '../../../common/assert.ts';
-import { type Deferred, deferred } from '../../../common/deferred.ts';
 import type { FiMr } from '../../fabric/fabric.ts';
 import type { SharedMessage } from '../control-message.ts';
 import { type HcclFailure, hcclError } from '../failure.ts';
@@ -18,6 +17,7 @@ import type { ProviderChoice } from '../settings.ts';
 import { NO_TRAFFIC, SHARED_RANKS_MAX, type SharedTraffic } from './control-page.ts';
 import { MAILBOX_BYTES, Mailbox } from './mailbox.ts';
 import { type OwnPage, ownPage } from './own-page.ts';
+import { PathAgreement } from './path-agreement.ts';
 import { openGate, type ProgramGate, type ProgramGateInit } from './program-gate.ts';
 import type { SharedDevice, SharedMachine } from './shared-machine.ts';
 import { isAtLeast } from './shared-rank.ts';
@@ -56,13 +56,10 @@ export interface SharedPlaces {
 
 export class SharedPath {
   readonly #init: SharedPathInit;
-  readonly #peers: readonly Rank[];
+  readonly #agreement: PathAgreement;
   #state: 'agreeing' | 'on' | 'off' | 'closed' = 'agreeing';
   #parts: SharedParts | undefined;
   #opening: Promise<void> = Promise.resolve();
-  readonly #able = new Set<Rank>();
-  readonly #verdicts = new Map<Rank, 'ws' | 'p2p'>();
-  readonly #agreed: Deferred<void> = deferred();
   /** Messages of peers that were quicker than this rank. */
   readonly #early: { readonly peer: Rank; readonly message: SharedMessage }[] = [];
   /** What became of this rank's mailbox at its peers, and of theirs here. */
@@ -74,8 +71,7 @@ export class SharedPath {
 
   constructor(init: SharedPathInit) {
     this.#init = init;
-    const ranks = Array.from({ length: init.nranks }, (_, rank) => rank);
-    this.#peers = ranks.filter((rank) => rank !== init.rank);
+    this.#agreement = new PathAgreement(init.rank, init.nranks);
   }
 
   /** This rank can share memory. */
@@ -114,8 +110,8 @@ export class SharedPath {
    * must be and is not.
    */
   async agree(): Promise<void> {
-    const all = this.#peers.every((peer) => this.#able.has(peer));
-    if (!this.isPossible || !all || this.#peers.length === 0) {
+    const { unable } = this.#agreement;
+    if (!this.isPossible || unable.length > 0 || this.#peers.length === 0) {
       this.#state = 'off';
       this.#expectUnwanted();
       return;
@@ -124,11 +120,10 @@ export class SharedPath {
     await this.#opening;
     for (const { peer, message } of this.#early.splice(0)) this.heard(peer, message);
     this.#settle();
-    await this.#agreed.promise;
+    const outcome = await this.#agreement.outcome();
     if (this.#isClosed()) return;
-    const isUnanimous = [...this.#verdicts.values()].every((path) => path === 'p2p');
-    this.#state = isUnanimous ? 'on' : 'off';
-    if (isUnanimous) {
+    this.#state = outcome === 'made' ? 'on' : 'off';
+    if (outcome === 'made') {
       this.#parts?.gate.openTrace();
       return;
     }
@@ -138,14 +133,14 @@ export class SharedPath {
 
   /** A peer can share memory. */
   able(peer: Rank): void {
-    this.#able.add(peer);
+    this.#agreement.able(peer);
   }
 
   /** A peer says something. */
   heard(peer: Rank, message: SharedMessage): void {
     if (this.#state === 'closed' || this.#state === 'off') return;
     if (message.kind === 'PATH') {
-      this.#verdict(peer, message.path);
+      this.#agreement.verdict(peer, message.path === 'p2p' ? 'made' : 'refused');
     } else if (this.#parts === undefined) {
       this.#early.push({ peer, message });
     } else {
@@ -179,7 +174,7 @@ export class SharedPath {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#stopWatching();
-    this.#agreed.resolve();
+    this.#agreement.end();
     this.#parts?.gate.control.close();
     this.#own?.withdraw();
     this.#wakeOwn();
@@ -215,7 +210,7 @@ export class SharedPath {
   async #open(): Promise<void> {
     const { session, rank, nodeIdOf, send } = this.#init;
     const mailbox = await ownPage(session, MAILBOX_BYTES);
-    const gate = await openGate(this.#init);
+    const gate = await openGate(this.#init, mailbox);
     const { memory } = mailbox;
     const device = this.#machine.deviceOf(memory);
     const own = new Mailbox(memory, mailbox.offset);
@@ -272,26 +267,20 @@ export class SharedPath {
   /** Once every mailbox is mapped both ways, or one cannot be, all hear of it. */
   #settle(): void {
     const { rank, nranks, send } = this.#init;
-    if (this.#state !== 'agreeing' || this.#verdicts.has(rank)) return;
+    if (this.#state !== 'agreeing' || this.#agreement.isSaid) return;
     const { own, refused } = this.#mapping;
     const isMapped = own === 'mapped' && this.#parts?.mailboxes.size === nranks;
     if (!isMapped && own !== 'refused' && !refused) return;
     const path = isMapped ? 'p2p' : 'ws';
     for (const peer of this.#peers) send(peer, { kind: 'PATH', path });
-    this.#verdict(rank, path);
-  }
-
-  #verdict(rank: Rank, path: 'ws' | 'p2p'): void {
-    this.#verdicts.set(rank, path);
-    if (this.#verdicts.size === this.#init.nranks) this.#agreed.resolve();
+    this.#agreement.verdict(rank, isMapped ? 'made' : 'refused');
   }
 
   /** Without shared memory a job that insists on it does not run. */
   #expectUnwanted(): void {
     const { provider, nranks, rank } = this.#init;
     if (provider !== 'p2p' || nranks === 1) return;
-    const others = this.#peers.filter((peer) => !this.#able.has(peer));
-    const cannot = this.isPossible ? others : [rank];
+    const cannot = this.isPossible ? this.#agreement.unable : [rank];
     const who =
       cannot.length === 0 ? 'not every rank can map the others' : `${ranksText(cannot)} cannot`;
     const message = `Expected every rank to share memory (provider p2p) but ${who}: all hosts must be on one Linux machine, with koffi installed; provider auto takes ws where that is not so`;
@@ -313,6 +302,10 @@ export class SharedPath {
     parts.windows.close();
     await this.#init.session.release(parts.mailbox.address);
     await parts.gate.release();
+  }
+
+  get #peers(): readonly Rank[] {
+    return this.#agreement.peers;
   }
 
   get #own(): Mailbox | undefined {

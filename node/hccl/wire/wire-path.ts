@@ -9,7 +9,6 @@
 import type { Rank } from '../../../collectives/schedule.ts';
 import { assert } from '../../../common/assert.ts';
 import { KiB } from '../../../common/bytes.ts';
-import { type Deferred, deferred } from '../../../common/deferred.ts';
 import type { FiMr } from '../../fabric/fabric.ts';
 import { fi_mr_watch } from '../../fabric/mr.ts';
 import type { WireMessage } from '../control-message.ts';
@@ -17,6 +16,7 @@ import type { HcclFailure } from '../failure.ts';
 import type { ProgressMode } from '../settings.ts';
 import { NO_TRAFFIC, SHARED_RANKS_MAX, type SharedTraffic } from '../shared/control-page.ts';
 import { type OwnPage, ownPage } from '../shared/own-page.ts';
+import { PathAgreement } from '../shared/path-agreement.ts';
 import { openGate, type ProgramGate, type ProgramGateInit } from '../shared/program-gate.ts';
 import type { SharedMachine } from '../shared/shared-machine.ts';
 import type { WireMachine } from './wire-machine.ts';
@@ -59,23 +59,17 @@ interface WireParts {
   readonly stage: OwnPage;
 }
 
-/** Whether a rank has all its wires. */
-type Verdict = 'open' | 'refused';
-
 export class WirePath {
   readonly #init: WirePathInit;
-  readonly #peers: readonly Rank[];
+  readonly #agreement: PathAgreement;
   #state: 'agreeing' | 'on' | 'off' | 'closed' = 'agreeing';
   #parts: WireParts | undefined;
   /** Ends when what it needs of the device has come. */
   #opening: Promise<void> = Promise.resolve();
-  readonly #able = new Set<Rank>();
   /** What peers have offered before this rank could dial. */
   readonly #tickets = new Map<Rank, string>();
   readonly #inbound = new Map<Rank, number>();
   readonly #outbound = new Map<Rank, number>();
-  readonly #verdicts = new Map<Rank, Verdict>();
-  readonly #agreed: Deferred<void> = deferred();
   /** Offers that nobody has dialled. */
   readonly #offers = new Set<() => void>();
   readonly #watched = new WeakSet<FiMr>();
@@ -83,8 +77,7 @@ export class WirePath {
 
   constructor(init: WirePathInit) {
     this.#init = init;
-    const ranks = Array.from({ length: init.nranks }, (_, rank) => rank);
-    this.#peers = ranks.filter((rank) => rank !== init.rank);
+    this.#agreement = new PathAgreement(init.rank, init.nranks);
   }
 
   /** This rank can have wires. */
@@ -120,30 +113,30 @@ export class WirePath {
 
   /** A peer can have wires. */
   able(peer: Rank): void {
-    this.#able.add(peer);
+    this.#agreement.able(peer);
   }
 
   /** After every hello: resolves when all ranks know whether there are wires. */
   async agree(): Promise<void> {
     if (this.#state === 'closed') return;
-    const all = this.#peers.every((peer) => this.#able.has(peer));
-    if (!this.isPossible || !all || this.#peers.length === 0) {
+    const { unable } = this.#agreement;
+    if (!this.isPossible || unable.length > 0 || this.#peers.length === 0) {
       this.#state = 'off';
       return;
     }
     this.#opening = this.#open();
     await this.#opening;
-    await this.#agreed.promise;
+    const outcome = await this.#agreement.outcome();
     if (this.#isClosed()) return;
-    const isUnanimous = [...this.#verdicts.values()].every((verdict) => verdict === 'open');
-    this.#state = isUnanimous ? 'on' : 'off';
-    if (isUnanimous) this.#parts?.gate.openTrace();
+    this.#state = outcome === 'made' ? 'on' : 'off';
+    if (outcome === 'made') this.#parts?.gate.openTrace();
     else await this.#release();
   }
 
   heard(peer: Rank, message: WireMessage): void {
     if (this.#state !== 'agreeing') return;
-    if (message.kind === 'WIRES') this.#verdict(peer, message.verdict);
+    if (message.kind === 'WIRES')
+      this.#agreement.verdict(peer, message.verdict === 'open' ? 'made' : 'refused');
     else if (this.#parts === undefined) this.#tickets.set(peer, message.ticket);
     else this.#dial(peer, message.ticket);
   }
@@ -164,7 +157,7 @@ export class WirePath {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#stopWatching();
-    this.#agreed.resolve();
+    this.#agreement.end();
     this.#parts?.gate.control.close();
     for (const cancel of this.#offers) cancel();
     this.#offers.clear();
@@ -200,10 +193,7 @@ export class WirePath {
     const { session, send, nranks, machine } = this.#init;
     assert(machine !== undefined, 'Expected a machine with wires');
     const stage = await ownPage(session, stageBytes(nranks));
-    const gate = await openGate(this.#init).catch(async (reason: unknown) => {
-      await session.release(stage.address);
-      throw reason;
-    });
+    const gate = await openGate(this.#init, stage);
     const device = machine.deviceOf(gate.memory).index;
     this.#parts = { device, gate, stage };
     if (this.#isClosed()) return;
@@ -235,19 +225,15 @@ export class WirePath {
     }
     const isComplete =
       this.#inbound.size === this.#peers.length && this.#outbound.size === this.#peers.length;
-    if (isComplete) this.#settle('open');
+    if (isComplete) this.#settle('made');
   }
 
-  #settle(verdict: Verdict): void {
+  #settle(word: 'made' | 'refused'): void {
     const { rank, send } = this.#init;
-    if (this.#state !== 'agreeing' || this.#verdicts.has(rank)) return;
+    if (this.#state !== 'agreeing' || this.#agreement.isSaid) return;
+    const verdict = word === 'made' ? 'open' : 'refused';
     for (const peer of this.#peers) send(peer, { kind: 'WIRES', verdict });
-    this.#verdict(rank, verdict);
-  }
-
-  #verdict(rank: Rank, verdict: Verdict): void {
-    this.#verdicts.set(rank, verdict);
-    if (this.#verdicts.size === this.#init.nranks) this.#agreed.resolve();
+    this.#agreement.verdict(rank, word);
   }
 
   /** What the thread is in the middle of, it leaves before this returns: the memory is gone then. */
@@ -273,6 +259,10 @@ export class WirePath {
     for (const fd of this.#descriptors) this.#wires.close(fd);
     this.#inbound.clear();
     this.#outbound.clear();
+  }
+
+  get #peers(): readonly Rank[] {
+    return this.#agreement.peers;
   }
 
   get #descriptors(): readonly number[] {

@@ -24,6 +24,8 @@ interface Calls {
   readonly upTo: number;
   readonly iterations: number;
   readonly warmup: number;
+  /** How much longer a call takes between more ranks: about as their number, or as its square. */
+  readonly growth: 1 | 2;
 }
 
 /**
@@ -32,12 +34,12 @@ interface Calls {
  * and larger ones, which take a path of slices, in as many as a second or so allows.
  */
 const CALLS: readonly Calls[] = [
-  { upTo: 32 * KiB, iterations: 2000, warmup: 6000 },
-  { upTo: 256 * KiB, iterations: 120, warmup: 1200 },
-  { upTo: 1 * MiB, iterations: 60, warmup: 1200 },
-  { upTo: 4 * MiB, iterations: 24, warmup: 80 },
-  { upTo: 16 * MiB, iterations: 12, warmup: 80 },
-  { upTo: Number.POSITIVE_INFINITY, iterations: 5, warmup: 30 },
+  { upTo: 32 * KiB, iterations: 2000, warmup: 6000, growth: 2 },
+  { upTo: 256 * KiB, iterations: 120, warmup: 1200, growth: 2 },
+  { upTo: 1 * MiB, iterations: 60, warmup: 1200, growth: 1 },
+  { upTo: 4 * MiB, iterations: 40, warmup: 160, growth: 1 },
+  { upTo: 16 * MiB, iterations: 40, warmup: 120, growth: 1 },
+  { upTo: Number.POSITIVE_INFINITY, iterations: 20, warmup: 40, growth: 1 },
 ];
 const CALLS_MIN = 3;
 /** The first measurement of a process finds nothing compiled at all: so many times the warm-up. */
@@ -48,7 +50,7 @@ const QUICK_SHARE = 0.25;
 /** Fewer of long calls, and of calls between many ranks, which share the cores. */
 function callsOf(bytes: number, ranks: number, quick: boolean) {
   const base = CALLS.find(({ upTo }) => bytes <= upTo);
-  const share = (2 / Math.max(2, ranks)) ** 2 * (quick ? QUICK_SHARE : 1);
+  const share = (2 / Math.max(2, ranks)) ** (base?.growth ?? 1) * (quick ? QUICK_SHARE : 1);
   const some = (count = 0): number => Math.max(CALLS_MIN, Math.round(count * share));
   return { iterations: some(base?.iterations), warmup: some(base?.warmup) };
 }

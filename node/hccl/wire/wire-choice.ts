@@ -7,8 +7,12 @@ import { KiB } from '../../../common/bytes.ts';
 import { type PullChoice, slicedBy } from '../shared/shared-offer.ts';
 import { SMALL_BYTES } from './wire-stage.ts';
 
-/** Longest payload of a frame, where messages are not longer than so many of them as `slicedBy` cuts at most. */
-export const WIRE_SLICE_BYTES = 256 * KiB;
+/**
+ * Longest payload of a frame, where messages are not longer than so many of them as `slicedBy` cuts at most.
+ * With its head it is a little less than six segments of a loopback connection, 65,483 B each: a frame that is a
+ * little more costs a packet, and mostly an acknowledgement, for a few bytes.
+ */
+export const WIRE_SLICE_BYTES = 380 * KiB;
 
 /** Algorithms of small operands, which every rank sends to every other, and what they send. */
 const SMALL_ALGORITHMS: Readonly<Partial<Record<CollectiveName, string>>> = {

@@ -14,6 +14,11 @@ export interface LimitMeasurement {
 /** The region of single figures. */
 export const REGION_BYTES = 64 * MiB;
 const REGION_ITERATIONS = 8;
+/** Sockets take longer to come to their rate than memory does: their windows grow. */
+export const SOCKET_ITERATIONS = 40;
+/** Of what many processes do at once. */
+const BOUND_ITERATIONS = 40;
+const BOUND_ITERATIONS_MIN = 10;
 
 /** In words, each of one region: bytes of the region through the time are its rate. */
 export const REGION_LIMITS = {
@@ -31,6 +36,7 @@ export const REGION_LIMITS = {
 export type RegionLimit = keyof typeof REGION_LIMITS;
 
 const C_REGION_LIMITS: readonly RegionLimit[] = ['copy', 'add', 'tcp', 'unix'];
+const SOCKET_LIMITS: ReadonlySet<string> = new Set(['tcp', 'unix', 'nettcp', 'netunix']);
 
 export interface BoundRequest {
   readonly ranks: readonly number[];
@@ -42,7 +48,7 @@ export function cPlan({ ranks, sizes }: BoundRequest): readonly LimitMeasurement
   const region = C_REGION_LIMITS.map((limit) => regionMeasurement(limit));
   const bounds = ranks.flatMap((each) =>
     sizes.flatMap((bytes) => {
-      const iterations = Math.max(3, Math.round((REGION_ITERATIONS * 2) / each));
+      const iterations = Math.max(BOUND_ITERATIONS_MIN, Math.round(BOUND_ITERATIONS / each));
       const copies = new Set([bytes, pullCopyBytes(each, bytes)]);
       return [
         ...[...copies].map((copied) => ({ limit: 'copy', bytes: copied })),
@@ -65,7 +71,8 @@ export function nodePlan(): readonly LimitMeasurement[] {
 }
 
 function regionMeasurement(limit: RegionLimit): LimitMeasurement {
-  return { limit, ranks: 1, bytes: REGION_BYTES, iterations: REGION_ITERATIONS };
+  const iterations = SOCKET_LIMITS.has(limit) ? SOCKET_ITERATIONS : REGION_ITERATIONS;
+  return { limit, ranks: 1, bytes: REGION_BYTES, iterations };
 }
 
 /**

@@ -12,7 +12,14 @@ import { rankLines, timingsOf } from '../peers/lines.ts';
 import { projectFile } from '../peers/project-files.ts';
 import { sweepOf } from '../peers/sweep.ts';
 import { hlsimKey, WRITE } from './fractions.ts';
-import { type BoundRequest, cPlan, limitArgument, limitKey, nodePlan } from './plan.ts';
+import {
+  type BoundRequest,
+  cPlan,
+  limitArgument,
+  limitKey,
+  nodePlan,
+  SOCKET_ITERATIONS,
+} from './plan.ts';
 
 /** One run of one program. */
 export interface LimitSource {
@@ -32,7 +39,6 @@ export interface MissingSource {
 /** Built beside this file. */
 const NODE_PROGRAM = './node-limits.js';
 const WRITE_PROGRAM = './write-program.js';
-const WRITE_ITERATIONS = 8;
 const COMPILE_DEADLINE_MS = 60_000;
 const GCC_REMEDY = 'apt-get install gcc libc6-dev';
 
@@ -122,7 +128,7 @@ function hlsimSource(contestant: Contestant, ranks: number, { sizes }: BoundRequ
 /** RDMA WRITE over whatever `ws` goes over. */
 function writeSource({ choice = { flags: [], provider: undefined } }: Contestant): LimitSource {
   const program = fileURLToPath(new URL(WRITE_PROGRAM, import.meta.url));
-  const measurement = { ...WRITE, limit: 'write', iterations: WRITE_ITERATIONS };
+  const measurement = { ...WRITE, limit: 'write', iterations: SOCKET_ITERATIONS };
   const run = {
     ...{ script: projectFile('bin/hlsim.js'), program, choice },
     ...{ ranks: WRITE.ranks, largest: WRITE.bytes, args: [limitArgument(measurement)] },

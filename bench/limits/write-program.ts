@@ -17,7 +17,7 @@ const CARD_BYTES = 4 * KiB;
 const STAGING_BYTES = 1 * MiB;
 const ACCESS = ['IBV_ACCESS_LOCAL_WRITE', 'IBV_ACCESS_REMOTE_WRITE'] as const;
 /** Before those that are timed: the runtime compiles what is called often. */
-const WARM_UP_WRITES = 30;
+const WARM_UP_WRITES = 60;
 const COMPLETION_DEADLINE_MS = 60_000;
 
 interface Card {

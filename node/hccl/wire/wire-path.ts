@@ -27,7 +27,7 @@ import { stageBytes } from './wire-stage.ts';
  * few of them as this are still in a cache when the peer's thread copies them; the system's own limit, of some MiB,
  * is not. Where every rank has a core, both ends run at once, and a small buffer makes them wait for each other.
  */
-const NEAR_BUFFER_BYTES = 192 * KiB;
+const NEAR_BUFFER_BYTES = 448 * KiB;
 
 export interface WirePathInit extends ProgramGateInit {
   readonly nranks: number;

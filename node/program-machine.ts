@@ -2,8 +2,8 @@
 import { availableParallelism } from 'node:os';
 import { wallClock } from '../common/clock.ts';
 import { keepAliveTimer } from '../common/scheduler.ts';
-import type { ProgramMachine } from './hccl/shared/program-machine.ts';
-import type { SharedWait } from './hccl/shared/shared-wait.ts';
+import type { ProgramMachine } from './hccl/program/program-machine.ts';
+import type { ProgramWait } from './hccl/program/program-wait.ts';
 import type { ProgramSockets } from './hccl/wire/program-sockets.ts';
 import { operatingSystem } from './os/operating-system.ts';
 
@@ -15,7 +15,7 @@ export function programMachine(deviceMemories: readonly WebAssembly.Memory[]): P
     return { memories: [], waitOn: neverShared, socketsOn: neverShared, cores, soon };
   return {
     memories: deviceMemories,
-    waitOn(memory): SharedWait {
+    waitOn(memory): ProgramWait {
       const start = system.addressOf(memory);
       return {
         sleep: (offset, expected, timeoutMs) =>

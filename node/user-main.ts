@@ -5,7 +5,7 @@
 import { register } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { sharedProgramChannel } from './hccl/shared/shared-program.ts';
+import { programChannel } from './hccl/program/program-channel.ts';
 import { setCurrentProcess } from './process/current-process.ts';
 import { portChannel } from './process/worker-channel.ts';
 import { programMachine } from './program-machine.ts';
@@ -15,7 +15,7 @@ const { programUrl, memory, deviceMemories, port } = workerData as UserWorkerDat
   readonly port: MessagePort;
 };
 
-const channel = sharedProgramChannel(portChannel(port), programMachine(deviceMemories));
+const channel = programChannel(portChannel(port), programMachine(deviceMemories));
 setCurrentProcess({ channel, memory });
 const packageRoot = new URL('../../', import.meta.url).href;
 if (!programUrl.startsWith(packageRoot)) registerPackageName();

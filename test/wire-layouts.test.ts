@@ -41,7 +41,7 @@ import {
   SLOTS_PER_LANE,
 } from '../node/hccl/lanes.ts';
 import { ALGORITHM_BYTES_MAX } from '../node/hccl/operation-call.ts';
-import { digestOf } from '../node/hccl/shared/ready-call.ts';
+import { digestOf } from '../node/hccl/program/ready-call.ts';
 import {
   CALL_BYTES,
   dataHeadBytes,

@@ -6,8 +6,8 @@ import type { Exchange } from './exchange.ts';
 import { FLUSH_READ_BYTES } from './flush.ts';
 import type { HcclCommCounters, HcclLink } from './hccl.ts';
 import type { PointToPoint } from './point-to-point.ts';
-import type { SharedTraffic } from './shared/control-page.ts';
-import type { ProgramPath } from './shared/program-path.ts';
+import type { ProgramTraffic } from './program/control-page.ts';
+import type { ProgramPath } from './program/program-path.ts';
 
 export interface Counted {
   /** Of the endpoint; absent until there is one. */
@@ -15,7 +15,7 @@ export interface Counted {
   readonly exchange: Exchange | undefined;
   readonly messages: PointToPoint | undefined;
   /** Of the program's thread. */
-  readonly program: SharedTraffic;
+  readonly program: ProgramTraffic;
   readonly path: ProgramPath['path'];
   /** Those over links that have ended well. */
   readonly collectives: number;

@@ -35,8 +35,8 @@ import { openPointToPoint } from './open-point-to-point.ts';
 import { Operation } from './operation.ts';
 import { apiName } from './operation-call.ts';
 import type { PointToPoint } from './point-to-point.ts';
+import { ProgramPath } from './program/program-path.ts';
 import { atStart, ranksText } from './rank-text.ts';
-import { ProgramPath } from './shared/program-path.ts';
 import { COLLECTIVE_TIMEOUT_MS, GOODBYE_MS } from './timeouts.ts';
 
 /** How long a rank waits for all peers' hello after the rendezvous. */

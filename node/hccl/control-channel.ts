@@ -16,7 +16,7 @@ import {
   readControl,
   writeControl,
 } from './control-message.ts';
-import { WINDOWS_MAX } from './shared/control-page.ts';
+import { WINDOWS_MAX } from './program/control-page.ts';
 
 /**
  * Messages that may wait for one peer: a hello, a header per operation under way, a bye; and of every

@@ -8,7 +8,7 @@ import type { HcclFailure } from './failure.ts';
 import type { FlushInit } from './flush.ts';
 import type { SlotPool } from './memory-map.ts';
 import type { OperationObserver } from './observer.ts';
-import type { ProgramPath } from './shared/program-path.ts';
+import type { ProgramPath } from './program/program-path.ts';
 
 /** A peer's receive slots, as this rank writes them. */
 export interface PeerSlots {

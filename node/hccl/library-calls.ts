@@ -21,8 +21,8 @@ import { registerJobCalls } from './job-calls.ts';
 import type { JobRank, JobServices } from './job-services.ts';
 import { registerMessageCalls } from './message-calls.ts';
 import { HcclProcess } from './process-state.ts';
+import { registerProgramCalls } from './program/program-calls.ts';
 import { STRICT_VARIABLE } from './settings.ts';
-import { registerSharedCalls } from './shared/shared-calls.ts';
 import type { SharedMachine } from './shared/shared-machine.ts';
 import { registerStreamCalls } from './stream-calls.ts';
 import { refuseCall } from './strict.ts';
@@ -53,7 +53,7 @@ export class HcclLibrary implements CallHost {
     registerMessageCalls(this);
     registerStreamCalls(this);
     registerJobCalls(this);
-    registerSharedCalls(this);
+    registerProgramCalls(this);
   }
 
   /** The program of a process has ended by itself: its communicators take leave. Bounded. */

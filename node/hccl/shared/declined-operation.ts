@@ -2,7 +2,7 @@
  * A call that this rank cannot make on shared memory, because a peer has no room to map what it works on.
  * Its header says so. Nobody has moved a byte by then, so every rank gives the call to its host instead.
  */
-import { SharedFault } from './shared-fault.ts';
+import { ProgramFault } from '../program/program-fault.ts';
 import { DECLINED_DIGEST, SharedOperation } from './shared-operation.ts';
 import type { SharedRank } from './shared-rank.ts';
 
@@ -22,6 +22,6 @@ export class DeclinedOperation extends SharedOperation {
   }
 
   protected run(): boolean {
-    throw new SharedFault({ kind: 'declined' });
+    throw new ProgramFault({ kind: 'declined' });
   }
 }

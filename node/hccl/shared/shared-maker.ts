@@ -1,27 +1,27 @@
 /** Makes calls ready for shared memory. */
 import type { CollectiveName } from '../../../collectives/collective.ts';
 import { defined } from '../../../common/assert.ts';
+import type { ProgramOffer } from '../program/program-collectives.ts';
+import { ProgramRunner } from '../program/program-runner.ts';
+import { type CallMaker, digestOf, kernelsOfCall, type ReadyCall } from '../program/ready-call.ts';
 import { DeclinedOperation } from './declined-operation.ts';
 import { MAILBOX_OPERAND_BYTES } from './mailbox.ts';
 import { type PullCall, PullOperation } from './pull-operation.ts';
-import { type CallMaker, digestOf, kernelsOfCall, type ReadyCall } from './ready-call.ts';
-import type { SharedOffer } from './shared-collectives.ts';
 import { PULL_SLICE_BYTES, planOf } from './shared-offer.ts';
 import type { SharedCall } from './shared-operation.ts';
 import type { SharedRank } from './shared-rank.ts';
-import { SharedRunner } from './shared-runner.ts';
 import { type SmallCall, SmallOperation, type SmallRule } from './small-operation.ts';
 
 export class SharedMaker implements CallMaker {
-  readonly runner: SharedRunner;
+  readonly runner: ProgramRunner;
   readonly #place: SharedRank;
 
   constructor(place: SharedRank, hasCore: boolean) {
     this.#place = place;
-    this.runner = new SharedRunner(place, hasCore);
+    this.runner = new ProgramRunner(place, hasCore);
   }
 
-  ready(offer: SharedOffer): ReadyCall {
+  ready(offer: ProgramOffer): ReadyCall {
     const place = this.#place;
     const { mode, text, collective, algorithm, input, output, elementBytes, outputBytes } = offer;
     if (mode === 'declined') {
@@ -50,7 +50,7 @@ export class SharedMaker implements CallMaker {
 function ruleOf(
   collective: CollectiveName,
   rank: number,
-  { outputBytes, root }: SharedOffer,
+  { outputBytes, root }: ProgramOffer,
 ): SmallRule {
   switch (collective) {
     case 'allGather':

@@ -3,10 +3,10 @@
  * `advance` goes as far as it can and says for whom it waits.
  */
 import type { Rank } from '../../../collectives/schedule.ts';
+import type { OperationTrace } from '../program/operation-trace.ts';
+import { ProgramFault } from '../program/program-fault.ts';
+import type { ProgramOperation } from '../program/program-operation.ts';
 import type { MailboxHeader } from './mailbox.ts';
-import type { OperationTrace } from './operation-trace.ts';
-import type { ProgramOperation } from './program-operation.ts';
-import { SharedFault } from './shared-fault.ts';
 import type { SharedRank } from './shared-rank.ts';
 
 /** Memory of this rank as peers know it. */
@@ -62,7 +62,7 @@ export abstract class SharedOperation implements ProgramOperation {
     return this.#waitingFor;
   }
 
-  /** Goes as far as it can; true at the end. Throws a `SharedFault`. */
+  /** Goes as far as it can; true at the end. Throws a `ProgramFault`. */
   advance(): boolean {
     if (!this.#started) this.#start();
     // Who has declined waits for nobody.
@@ -124,10 +124,10 @@ export abstract class SharedOperation implements ProgramOperation {
       if (!this.has(peer, 1)) return false;
       const header = this.place.header(peer, this.sequence);
       if (!this.isIntact(peer)) return false;
-      if (header.digest === DECLINED_DIGEST) throw new SharedFault({ kind: 'declined' });
+      if (header.digest === DECLINED_DIGEST) throw new ProgramFault({ kind: 'declined' });
       if (header.sequence !== this.sequence || header.digest !== this.#call.digest) {
         const theirs = this.place.mailbox(peer).readText(this.sequence);
-        throw new SharedFault({ kind: 'mismatch', peer, theirs });
+        throw new ProgramFault({ kind: 'mismatch', peer, theirs });
       }
       this.greeted(peer, header);
       this.#greeted++;

@@ -1,7 +1,7 @@
 /**
  * The memory that the ranks of a communicator share, as the host's main thread sees it: who can, who has
  * mapped whose mailbox, and how access ends. The bytes are moved by the program's thread
- * (`shared-program.ts`).
+ * (`program-channel.ts`).
  *
  *   agreeing ---- every rank has mapped every mailbox ----> on ----> closed
  *      |
@@ -12,13 +12,13 @@ import { assert, defined } from '../../../common/assert.ts';
 import type { FiMr } from '../../fabric/fabric.ts';
 import type { SharedMessage } from '../control-message.ts';
 import { type HcclFailure, hcclError } from '../failure.ts';
+import { NO_TRAFFIC, PROGRAM_RANKS_MAX, type ProgramTraffic } from '../program/control-page.ts';
+import { type OwnPage, ownPage } from '../program/own-page.ts';
+import { PathAgreement } from '../program/path-agreement.ts';
+import { openGate, type ProgramGate, type ProgramGateInit } from '../program/program-gate.ts';
 import { ranksText } from '../rank-text.ts';
 import type { ProviderChoice } from '../settings.ts';
-import { NO_TRAFFIC, SHARED_RANKS_MAX, type SharedTraffic } from './control-page.ts';
 import { MAILBOX_BYTES, Mailbox } from './mailbox.ts';
-import { type OwnPage, ownPage } from './own-page.ts';
-import { PathAgreement } from './path-agreement.ts';
-import { openGate, type ProgramGate, type ProgramGateInit } from './program-gate.ts';
 import type { SharedDevice, SharedMachine } from './shared-machine.ts';
 import { isAtLeast } from './shared-rank.ts';
 import { SharedWindows } from './shared-windows.ts';
@@ -77,7 +77,7 @@ export class SharedPath {
   /** This rank can share memory. */
   get isPossible(): boolean {
     const { machine, nranks, provider } = this.#init;
-    return machine !== undefined && nranks <= SHARED_RANKS_MAX && provider !== 'ws';
+    return machine !== undefined && nranks <= PROGRAM_RANKS_MAX && provider !== 'ws';
   }
 
   get isOn(): boolean {
@@ -89,7 +89,7 @@ export class SharedPath {
     return this.#own?.progress ?? 0;
   }
 
-  get traffic(): SharedTraffic {
+  get traffic(): ProgramTraffic {
     return this.#parts?.gate.control.traffic ?? NO_TRAFFIC;
   }
 

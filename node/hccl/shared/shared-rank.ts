@@ -6,12 +6,12 @@
 import type { Rank } from '../../../collectives/schedule.ts';
 import { defined } from '../../../common/assert.ts';
 import type { KernelSet } from '../../device/kernels/kernels.ts';
-import type { ControlPage, Window } from './control-page.ts';
+import type { ControlPage, Window } from '../program/control-page.ts';
+import { type OperationTrace, operationTrace } from '../program/operation-trace.ts';
+import { ProgramFault } from '../program/program-fault.ts';
+import type { ProgramPlace } from '../program/program-operation.ts';
+import type { ProgramWait } from '../program/program-wait.ts';
 import type { Mailbox, MailboxHeader } from './mailbox.ts';
-import { type OperationTrace, operationTrace } from './operation-trace.ts';
-import type { ProgramPlace } from './program-operation.ts';
-import { SharedFault } from './shared-fault.ts';
-import type { SharedWait } from './shared-wait.ts';
 
 export interface SharedRankInit {
   readonly rank: Rank;
@@ -20,7 +20,7 @@ export interface SharedRankInit {
   readonly control: ControlPage;
   /** Of every rank, this one too. */
   readonly mailboxes: readonly Mailbox[];
-  readonly wait: SharedWait;
+  readonly wait: ProgramWait;
 }
 
 /** A rank that is waited for: it must have done so many cells. */
@@ -60,7 +60,7 @@ export class SharedRank implements ProgramPlace {
     this.peers = init.mailboxes.flatMap((_, peer) => (peer === init.rank ? [] : [peer]));
   }
 
-  get wait(): SharedWait {
+  get wait(): ProgramWait {
     return this.#init.wait;
   }
 
@@ -126,7 +126,7 @@ export class SharedRank implements ProgramPlace {
     const last = this.control.lastProgress(peer);
     if (last === undefined) return false;
     if (isAtLeast(last, target)) return true;
-    throw new SharedFault({ kind: 'departed', peer });
+    throw new ProgramFault({ kind: 'departed', peer });
   }
 
   /**
@@ -136,7 +136,7 @@ export class SharedRank implements ProgramPlace {
   isIntact(peer: Rank): boolean {
     if (this.mailbox(peer).isThere) return true;
     if (this.control.lastProgress(peer) === undefined) return false;
-    throw new SharedFault({ kind: 'departed', peer });
+    throw new ProgramFault({ kind: 'departed', peer });
   }
 
   /** The header of a peer's operation; valid until the next call. */
@@ -155,7 +155,7 @@ export class SharedRank implements ProgramPlace {
       offset + bytes <= window.bytes;
     if (isInside) return window.offset + offset;
     const found = window === undefined ? `no window ${id}` : `a window of ${window.bytes} bytes`;
-    throw new SharedFault({
+    throw new ProgramFault({
       kind: 'window',
       peer,
       found: `${bytes} bytes at ${offset} of ${found}`,

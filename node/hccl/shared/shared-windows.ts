@@ -9,7 +9,7 @@ import type { FiMr } from '../../fabric/fabric.ts';
 import { fi_mr_shared } from '../../fabric/mr.ts';
 import type { SharedMessage } from '../control-message.ts';
 import { hcclError } from '../failure.ts';
-import type { ControlPage } from './control-page.ts';
+import type { ControlPage } from '../program/control-page.ts';
 import type { SharedDevice, SharedMachine } from './shared-machine.ts';
 
 export interface SharedWindowsInit {

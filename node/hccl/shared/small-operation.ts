@@ -8,7 +8,7 @@
  */
 import type { Rank } from '../../../collectives/schedule.ts';
 import type { Kernel } from '../../device/kernels/kernels.ts';
-import type { OperationTrace } from './operation-trace.ts';
+import type { OperationTrace } from '../program/operation-trace.ts';
 import { type SharedCall, SharedOperation } from './shared-operation.ts';
 import type { SharedRank } from './shared-rank.ts';
 

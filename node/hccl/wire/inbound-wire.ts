@@ -3,8 +3,8 @@
  * what comes behind it stays in the socket, and the peer has to wait when that is full.
  */
 import type { Rank } from '../../../collectives/schedule.ts';
-import { digestOf } from '../shared/ready-call.ts';
-import { SharedFault } from '../shared/shared-fault.ts';
+import { ProgramFault } from '../program/program-fault.ts';
+import { digestOf } from '../program/ready-call.ts';
 import type { ProgramSockets } from './program-sockets.ts';
 import {
   CALL_BYTES,
@@ -140,11 +140,11 @@ export class InboundWire {
     return true;
   }
 
-  #mismatch(): SharedFault {
-    return new SharedFault({ kind: 'mismatch', peer: this.#peer, theirs: this.#text });
+  #mismatch(): ProgramFault {
+    return new ProgramFault({ kind: 'mismatch', peer: this.#peer, theirs: this.#text });
   }
 
-  #wrong(found: string): SharedFault {
-    return new SharedFault({ kind: 'frame', peer: this.#peer, found });
+  #wrong(found: string): ProgramFault {
+    return new ProgramFault({ kind: 'frame', peer: this.#peer, found });
   }
 }

@@ -1,8 +1,8 @@
 /** Makes calls ready for wires. */
 import { assert, defined } from '../../../common/assert.ts';
-import { type CallMaker, digestOf, kernelsOfCall, type ReadyCall } from '../shared/ready-call.ts';
-import type { SharedOffer } from '../shared/shared-collectives.ts';
-import { SharedRunner } from '../shared/shared-runner.ts';
+import type { ProgramOffer } from '../program/program-collectives.ts';
+import { ProgramRunner } from '../program/program-runner.ts';
+import { type CallMaker, digestOf, kernelsOfCall, type ReadyCall } from '../program/ready-call.ts';
 import { type PushCall, PushOperation } from './push-operation.ts';
 import { SmallExchange, type SmallExchangeCall } from './small-exchange.ts';
 import { pushPlanOf, WIRE_SLICE_BYTES } from './wire-choice.ts';
@@ -14,15 +14,15 @@ import { SMALL_BYTES } from './wire-stage.ts';
 const TEXT_MAX = 400;
 
 export class WireMaker implements CallMaker {
-  readonly runner: SharedRunner;
+  readonly runner: ProgramRunner;
   readonly #place: WireRank;
 
   constructor(place: WireRank, hasCore: boolean) {
     this.#place = place;
-    this.runner = new SharedRunner(place, hasCore);
+    this.runner = new ProgramRunner(place, hasCore);
   }
 
-  ready(offer: SharedOffer): ReadyCall {
+  ready(offer: ProgramOffer): ReadyCall {
     const place = this.#place;
     const { mode, collective, algorithm, elementBytes, outputBytes, root } = offer;
     assert(mode !== 'declined', 'Expected a call on wires to need no room at peers');

@@ -3,8 +3,8 @@
  * says for whom it waits.
  */
 import type { Rank } from '../../../collectives/schedule.ts';
-import type { OperationTrace } from '../shared/operation-trace.ts';
-import type { ProgramOperation } from '../shared/program-operation.ts';
+import type { OperationTrace } from '../program/operation-trace.ts';
+import type { ProgramOperation } from '../program/program-operation.ts';
 import type { DataFrame } from './wire-frames.ts';
 import type { WireRank } from './wire-rank.ts';
 

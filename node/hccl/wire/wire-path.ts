@@ -13,11 +13,11 @@ import type { FiMr } from '../../fabric/fabric.ts';
 import { fi_mr_watch } from '../../fabric/mr.ts';
 import type { WireMessage } from '../control-message.ts';
 import type { HcclFailure } from '../failure.ts';
+import { NO_TRAFFIC, PROGRAM_RANKS_MAX, type ProgramTraffic } from '../program/control-page.ts';
+import { type OwnPage, ownPage } from '../program/own-page.ts';
+import { PathAgreement } from '../program/path-agreement.ts';
+import { openGate, type ProgramGate, type ProgramGateInit } from '../program/program-gate.ts';
 import type { ProgressMode } from '../settings.ts';
-import { NO_TRAFFIC, SHARED_RANKS_MAX, type SharedTraffic } from '../shared/control-page.ts';
-import { type OwnPage, ownPage } from '../shared/own-page.ts';
-import { PathAgreement } from '../shared/path-agreement.ts';
-import { openGate, type ProgramGate, type ProgramGateInit } from '../shared/program-gate.ts';
 import type { SharedMachine } from '../shared/shared-machine.ts';
 import type { WireMachine } from './wire-machine.ts';
 import { stageBytes } from './wire-stage.ts';
@@ -83,14 +83,14 @@ export class WirePath {
   /** This rank can have wires. */
   get isPossible(): boolean {
     const { machine, nranks, progress } = this.#init;
-    return machine?.wires !== undefined && nranks <= SHARED_RANKS_MAX && progress === 'manual';
+    return machine?.wires !== undefined && nranks <= PROGRAM_RANKS_MAX && progress === 'manual';
   }
 
   get isOn(): boolean {
     return this.#state === 'on';
   }
 
-  get traffic(): SharedTraffic {
+  get traffic(): ProgramTraffic {
     return this.#parts?.gate.control.traffic ?? NO_TRAFFIC;
   }
 

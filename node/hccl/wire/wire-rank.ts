@@ -2,11 +2,11 @@
 import type { Rank } from '../../../collectives/schedule.ts';
 import { defined } from '../../../common/assert.ts';
 import type { KernelSet } from '../../device/kernels/kernels.ts';
-import type { ControlPage } from '../shared/control-page.ts';
-import { type OperationTrace, operationTrace } from '../shared/operation-trace.ts';
-import type { ProgramPlace } from '../shared/program-operation.ts';
-import { SharedFault } from '../shared/shared-fault.ts';
-import type { SharedWait } from '../shared/shared-wait.ts';
+import type { ControlPage } from '../program/control-page.ts';
+import { type OperationTrace, operationTrace } from '../program/operation-trace.ts';
+import { ProgramFault } from '../program/program-fault.ts';
+import type { ProgramPlace } from '../program/program-operation.ts';
+import type { ProgramWait } from '../program/program-wait.ts';
 import { InboundWire } from './inbound-wire.ts';
 import { OutboundWire } from './outbound-wire.ts';
 import { type PollSet, type ProgramSockets, READABLE, WRITABLE } from './program-sockets.ts';
@@ -24,7 +24,7 @@ export interface WireRankInit {
   readonly memory: SharedArrayBuffer;
   readonly kernels: KernelSet;
   readonly control: ControlPage;
-  readonly wait: SharedWait;
+  readonly wait: ProgramWait;
   readonly sockets: ProgramSockets;
   /** Of the stage in the device's memory. */
   readonly stageOffset: number;
@@ -38,7 +38,7 @@ export class WireRank implements ProgramPlace {
   readonly nranks: number;
   readonly kernels: KernelSet;
   readonly control: ControlPage;
-  readonly wait: SharedWait;
+  readonly wait: ProgramWait;
   readonly view: DataView;
   readonly stage: WireStage;
   readonly peers: readonly Rank[];
@@ -131,9 +131,9 @@ export class WireRank implements ProgramPlace {
       return;
     }
     if (this.control.lastProgress(peer) !== undefined)
-      throw new SharedFault({ kind: 'departed', peer });
+      throw new ProgramFault({ kind: 'departed', peer });
     const now = this.wait.now();
     this.#endedAt ??= now;
-    if (now - this.#endedAt > WORD_MS) throw new SharedFault({ kind: 'lost', peer });
+    if (now - this.#endedAt > WORD_MS) throw new ProgramFault({ kind: 'lost', peer });
   }
 }

@@ -15,7 +15,7 @@ import { flatTopology } from '../../../../collectives/topology.ts';
 import { defined } from '../../../../common/assert.ts';
 import { ranksOf } from '../../../../common/math.ts';
 import type { Prng } from '../../../../common/prng.ts';
-import type { ProgramOperation } from '../../../../node/hccl/shared/program-operation.ts';
+import type { ProgramOperation } from '../../../../node/hccl/program/program-operation.ts';
 import type { SharedBuffer } from '../../../../node/hccl/shared/shared-operation.ts';
 import {
   type CallPlace,

@@ -1,10 +1,11 @@
 /** The host of a program, and the machine that it runs on, for tests of what it does by itself. */
-import { MAILBOX_BYTES } from '../../../../node/hccl/shared/mailbox.ts';
-import type { ProgramMachine } from '../../../../node/hccl/shared/program-machine.ts';
+
 import {
-  openShared,
-  type SharedCommunicator,
-} from '../../../../node/hccl/shared/shared-communicator.ts';
+  type ProgramCommunicator,
+  programCommunicator,
+} from '../../../../node/hccl/program/program-communicator.ts';
+import type { ProgramMachine } from '../../../../node/hccl/program/program-machine.ts';
+import { MAILBOX_BYTES } from '../../../../node/hccl/shared/mailbox.ts';
 import type { SystemCallChannel, SystemCallValue } from '../../../../node/process/system-call.ts';
 import { SharedWorld } from './shared-world.ts';
 
@@ -63,10 +64,10 @@ export class Script {
   }
 
   /** The other rank's communicator. */
-  async peer(rank = 1): Promise<SharedCommunicator> {
+  async peer(rank = 1): Promise<ProgramCommunicator> {
     const host: SystemCallChannel = { call: async (name, argument) => this.#usual(name, argument) };
-    const comm = await openShared(host, this.machine, 10 + rank);
-    return comm as SharedCommunicator;
+    const comm = await programCommunicator(host, this.machine, 10 + rank);
+    return comm as ProgramCommunicator;
   }
 
   input(rank: number): Float32Array {

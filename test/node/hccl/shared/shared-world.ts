@@ -15,10 +15,10 @@ import {
   reduceKernel,
 } from '../../../../node/device/kernels/element-kernels.ts';
 import { type KernelSet, loadKernels } from '../../../../node/device/kernels/kernels.ts';
-import { CONTROL_PAGE_BYTES, ControlPage } from '../../../../node/hccl/shared/control-page.ts';
+import { CONTROL_PAGE_BYTES, ControlPage } from '../../../../node/hccl/program/control-page.ts';
+import { ProgramFault } from '../../../../node/hccl/program/program-fault.ts';
 import { MAILBOX_BYTES, Mailbox } from '../../../../node/hccl/shared/mailbox.ts';
 import { PullOperation } from '../../../../node/hccl/shared/pull-operation.ts';
-import { SharedFault } from '../../../../node/hccl/shared/shared-fault.ts';
 import { planOf } from '../../../../node/hccl/shared/shared-offer.ts';
 import type {
   SharedBuffer,
@@ -183,9 +183,9 @@ function digestOf(text: string): number {
 export function drive(
   operations: ReadonlyMap<Rank, SharedOperation>,
   prng: Prng,
-  until: (ended: ReadonlyMap<Rank, 'ended' | SharedFault>) => boolean = () => false,
-): ReadonlyMap<Rank, 'ended' | SharedFault> {
-  const outcomes = new Map<Rank, 'ended' | SharedFault>();
+  until: (ended: ReadonlyMap<Rank, 'ended' | ProgramFault>) => boolean = () => false,
+): ReadonlyMap<Rank, 'ended' | ProgramFault> {
+  const outcomes = new Map<Rank, 'ended' | ProgramFault>();
   let idle = 0;
   while (outcomes.size < operations.size && !until(outcomes) && idle < 200) {
     const left = [...operations.keys()].filter((rank) => !outcomes.has(rank));
@@ -194,7 +194,7 @@ export function drive(
       if (defined(operations.get(rank), 'an operation').advance()) outcomes.set(rank, 'ended');
       else idle++;
     } catch (reason) {
-      if (!(reason instanceof SharedFault)) throw reason;
+      if (!(reason instanceof ProgramFault)) throw reason;
       outcomes.set(rank, reason);
     }
     if (outcomes.has(rank)) idle = 0;

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { KiB } from '../../../../common/bytes.ts';
 import { Prng } from '../../../../common/prng.ts';
-import { digestOf } from '../../../../node/hccl/shared/ready-call.ts';
-import { SharedFault } from '../../../../node/hccl/shared/shared-fault.ts';
+import { ProgramFault } from '../../../../node/hccl/program/program-fault.ts';
+import { digestOf } from '../../../../node/hccl/program/ready-call.ts';
 import { InboundWire } from '../../../../node/hccl/wire/inbound-wire.ts';
 import {
   CALL_BYTES,
@@ -58,7 +58,7 @@ function reasonOf(ask: () => unknown): unknown {
   try {
     for (let turn = 0; turn < 2_000; turn++) ask();
   } catch (fault) {
-    if (fault instanceof SharedFault) return fault.reason;
+    if (fault instanceof ProgramFault) return fault.reason;
     throw fault;
   }
   return 'nothing';

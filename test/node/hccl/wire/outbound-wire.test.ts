@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KiB } from '../../../../common/bytes.ts';
 import { Prng } from '../../../../common/prng.ts';
-import { digestOf } from '../../../../node/hccl/shared/ready-call.ts';
+import { digestOf } from '../../../../node/hccl/program/ready-call.ts';
 import { OutboundWire } from '../../../../node/hccl/wire/outbound-wire.ts';
 import {
   CALL_BYTES,

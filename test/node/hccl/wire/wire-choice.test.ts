@@ -5,7 +5,7 @@ import { algorithmsFor } from '../../../../collectives/table.ts';
 import { flatTopology } from '../../../../collectives/topology.ts';
 import { KiB } from '../../../../common/bytes.ts';
 import { ranksOf } from '../../../../common/math.ts';
-import { SHARED_COLLECTIVES } from '../../../../node/hccl/shared/shared-collectives.ts';
+import { PROGRAM_COLLECTIVES } from '../../../../node/hccl/program/program-collectives.ts';
 import type { PullChoice } from '../../../../node/hccl/shared/shared-offer.ts';
 import {
   pushPlanOf,
@@ -14,7 +14,7 @@ import {
 } from '../../../../node/hccl/wire/wire-choice.ts';
 import { SMALL_BYTES } from '../../../../node/hccl/wire/wire-stage.ts';
 
-const COLLECTIVES = Object.values(SHARED_COLLECTIVES);
+const COLLECTIVES = Object.values(PROGRAM_COLLECTIVES);
 const collective = fc.constantFrom(...COLLECTIVES);
 const bytes = fc.oneof(
   fc.nat({ max: 64 * KiB }),

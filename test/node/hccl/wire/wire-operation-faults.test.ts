@@ -4,9 +4,9 @@ import type { Rank } from '../../../../collectives/schedule.ts';
 import { KiB } from '../../../../common/bytes.ts';
 import { ranksOf } from '../../../../common/math.ts';
 import { Prng } from '../../../../common/prng.ts';
-import type { ProgramOperation } from '../../../../node/hccl/shared/program-operation.ts';
-import { digestOf } from '../../../../node/hccl/shared/ready-call.ts';
-import { SharedFault } from '../../../../node/hccl/shared/shared-fault.ts';
+import { ProgramFault } from '../../../../node/hccl/program/program-fault.ts';
+import type { ProgramOperation } from '../../../../node/hccl/program/program-operation.ts';
+import { digestOf } from '../../../../node/hccl/program/ready-call.ts';
 import { type DataFrame, dataHeadBytes } from '../../../../node/hccl/wire/wire-frames.ts';
 import { callBuffers, describeWorldCall, type WorldCall } from '../shared/world-call.ts';
 import { callBytes, dataBytes, joined } from './wire-bytes.ts';
@@ -50,7 +50,7 @@ function outcomeOf(operation: ProgramOperation): unknown {
   try {
     for (let turn = 0; turn < TURNS; turn++) if (operation.advance()) return 'ended';
   } catch (fault) {
-    if (fault instanceof SharedFault) return fault.reason;
+    if (fault instanceof ProgramFault) return fault.reason;
     throw fault;
   }
   return 'waiting';

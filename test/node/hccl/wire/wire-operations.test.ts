@@ -5,14 +5,14 @@ import type { CollectiveName } from '../../../../collectives/collective.ts';
 import { KiB, MiB } from '../../../../common/bytes.ts';
 import { ranksOf } from '../../../../common/math.ts';
 import { Prng } from '../../../../common/prng.ts';
-import { SHARED_COLLECTIVES } from '../../../../node/hccl/shared/shared-collectives.ts';
+import { PROGRAM_COLLECTIVES } from '../../../../node/hccl/program/program-collectives.ts';
 import { pushPlanOf, wireAlgorithm } from '../../../../node/hccl/wire/wire-choice.ts';
 import { SMALL_BYTES } from '../../../../node/hccl/wire/wire-stage.ts';
 import { CallSession } from '../shared/call-session.ts';
 import { type CallChoices, randomCall, type WorldCall } from '../shared/world-call.ts';
 import { WireWorld } from './wire-world.ts';
 
-const COLLECTIVES: readonly CollectiveName[] = Object.values(SHARED_COLLECTIVES);
+const COLLECTIVES: readonly CollectiveName[] = Object.values(PROGRAM_COLLECTIVES);
 const SMALL: readonly CollectiveName[] = ['allReduce', 'allGather', 'broadcast'];
 const PATIENCE = 200_000;
 

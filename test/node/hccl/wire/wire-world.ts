@@ -15,8 +15,8 @@ import {
   reduceKernel,
 } from '../../../../node/device/kernels/element-kernels.ts';
 import { loadKernels } from '../../../../node/device/kernels/kernels.ts';
-import { CONTROL_PAGE_BYTES, ControlPage } from '../../../../node/hccl/shared/control-page.ts';
-import type { ProgramOperation } from '../../../../node/hccl/shared/program-operation.ts';
+import { CONTROL_PAGE_BYTES, ControlPage } from '../../../../node/hccl/program/control-page.ts';
+import type { ProgramOperation } from '../../../../node/hccl/program/program-operation.ts';
 import type { SharedBuffer } from '../../../../node/hccl/shared/shared-operation.ts';
 import { WireMaker } from '../../../../node/hccl/wire/wire-maker.ts';
 import { WireRank } from '../../../../node/hccl/wire/wire-rank.ts';

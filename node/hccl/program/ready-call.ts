@@ -2,9 +2,9 @@
 import { defined } from '../../../common/assert.ts';
 import type { Kernel, KernelSet } from '../../device/kernels/kernels.ts';
 import type { HcclCommChoice } from '../hccl.ts';
+import type { ProgramOffer } from './program-collectives.ts';
 import type { ProgramOperation } from './program-operation.ts';
-import type { SharedOffer } from './shared-collectives.ts';
-import type { SharedRunner } from './shared-runner.ts';
+import type { ProgramRunner } from './program-runner.ts';
 
 export interface ReadyCall {
   /** What the program hears of how it was carried out. */
@@ -15,8 +15,8 @@ export interface ReadyCall {
 
 /** Makes calls ready in its own way: on shared memory, or on wires. */
 export interface CallMaker {
-  readonly runner: SharedRunner;
-  ready(offer: SharedOffer): ReadyCall;
+  readonly runner: ProgramRunner;
+  ready(offer: ProgramOffer): ReadyCall;
 }
 
 /** What the kernels do of a call that the host has named. */
@@ -27,7 +27,7 @@ export interface CallKernels {
   readonly finish: ((output: number) => void) | undefined;
 }
 
-export function kernelsOfCall(kernels: KernelSet, offer: SharedOffer): CallKernels {
+export function kernelsOfCall(kernels: KernelSet, offer: ProgramOffer): CallKernels {
   const { reduceKernel, averageKernel, averageScalars, outputBytes, elementBytes } = offer;
   const reduce = reduceKernel === '' ? undefined : kernelOf(kernels, reduceKernel);
   if (averageKernel === '') return { reduce, finish: undefined };

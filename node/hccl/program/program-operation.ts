@@ -1,4 +1,4 @@
-/** What runs an operation in the program's thread sees of it (`shared-runner.ts`), however its bytes travel. */
+/** What runs an operation in the program's thread sees of it (`program-runner.ts`), however its bytes travel. */
 import type { Rank } from '../../../collectives/schedule.ts';
 import type { ControlPage } from './control-page.ts';
 
@@ -12,7 +12,7 @@ export interface ProgramOperation {
   deadline: number | undefined;
   /** The peer for which `advance` has stopped. */
   readonly waitingFor: Rank | undefined;
-  /** Goes as far as it can; true at the end. Throws a `SharedFault`. */
+  /** Goes as far as it can; true at the end. Throws a `ProgramFault`. */
   advance(): boolean;
 }
 

@@ -4,16 +4,16 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { defined } from '../../../../common/assert.ts';
+import { programChannel } from '../../../../node/hccl/program/program-channel.ts';
+import { ProgramFault } from '../../../../node/hccl/program/program-fault.ts';
+import type { ProgramOperation } from '../../../../node/hccl/program/program-operation.ts';
 import { MAILBOX_OPERAND_BYTES } from '../../../../node/hccl/shared/mailbox.ts';
-import type { ProgramOperation } from '../../../../node/hccl/shared/program-operation.ts';
-import { SharedFault } from '../../../../node/hccl/shared/shared-fault.ts';
-import { sharedProgramChannel } from '../../../../node/hccl/shared/shared-program.ts';
 import {
   type SystemCallChannel,
   SystemCallError,
   type SystemCallValue,
 } from '../../../../node/process/system-call.ts';
-import { COUNT, Script } from './shared-script.ts';
+import { COUNT, Script } from '../shared/shared-script.ts';
 
 const STREAM = 5;
 
@@ -21,7 +21,7 @@ let script: Script;
 let program: SystemCallChannel;
 beforeEach(() => {
   script = new Script();
-  program = sharedProgramChannel(script.channel, script.machine);
+  program = programChannel(script.channel, script.machine);
   script.input(0).fill(1);
   script.input(1).fill(2);
 });
@@ -59,7 +59,7 @@ async function peerCalls(calls: number, count = COUNT): Promise<ProgramOperation
       if (next === undefined || !comm.runner.advance(next)) return;
       ended.push(operations.shift() as ProgramOperation);
     } catch (reason) {
-      if (!(reason instanceof SharedFault)) throw reason;
+      if (!(reason instanceof ProgramFault)) throw reason;
       operations.length = 0;
     }
   };
@@ -70,7 +70,7 @@ function failure(message: string): SystemCallError {
   return new SystemCallError({ family: 'hccl', code: 'hcclInternalError', message } as never);
 }
 
-describe('a program on shared memory', () => {
+describe('a program whose thread runs collectives', () => {
   it('runs a call itself; one that it knows without a word to the host', async () => {
     await open(10);
     await peerCalls(3);
@@ -221,7 +221,7 @@ describe('a program on shared memory', () => {
     if (why === 'ws') script.answers.set('hcclSharedPlaces', null);
     else {
       const machine = { ...script.machine, memories: [] };
-      program = sharedProgramChannel(script.channel, machine);
+      program = programChannel(script.channel, machine);
     }
     await open(10);
     await reduce();

@@ -5,9 +5,9 @@
 import type { Rank } from '../../../collectives/schedule.ts';
 import type { FiMr } from '../../fabric/fabric.ts';
 import type { DataPath, ProgramMessage } from '../control-message.ts';
+import { SharedPath, type SharedPathInit, type SharedPlaces } from '../shared/shared-path.ts';
 import { WirePath, type WirePathInit, type WirePlaces } from '../wire/wire-path.ts';
-import type { SharedTraffic } from './control-page.ts';
-import { SharedPath, type SharedPathInit, type SharedPlaces } from './shared-path.ts';
+import type { ProgramTraffic } from './control-page.ts';
 
 export type ProgramPathInit = SharedPathInit &
   WirePathInit & { send(peer: Rank, message: ProgramMessage): void };
@@ -40,7 +40,7 @@ export class ProgramPath {
     return this.#shared.progress;
   }
 
-  get traffic(): SharedTraffic {
+  get traffic(): ProgramTraffic {
     return this.#wires.isOn ? this.#wires.traffic : this.#shared.traffic;
   }
 

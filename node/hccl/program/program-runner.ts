@@ -3,8 +3,8 @@
  * short while if its peers run at the same time, and then sleeps until one of them wakes it.
  */
 import { COLLECTIVE_TIMEOUT_MS } from '../timeouts.ts';
+import { ProgramFault } from './program-fault.ts';
 import type { ProgramOperation, ProgramPlace } from './program-operation.ts';
-import { SharedFault } from './shared-fault.ts';
 
 /**
  * How long a rank looks again before it sleeps, where every rank has a core of its own: some times what a
@@ -25,7 +25,7 @@ const SLEEP_MS = 100;
 /** Between two looks, where operations of several communicators are under way in one thread. */
 const PAUSE_MS = 0.05;
 
-export class SharedRunner {
+export class ProgramRunner {
   readonly place: ProgramPlace;
   readonly #lookingMs: number;
 
@@ -35,10 +35,10 @@ export class SharedRunner {
     this.#lookingMs = hasCore ? LOOKING_MS : 0;
   }
 
-  /** Goes on with an operation; true at its end. Throws a `SharedFault`. */
+  /** Goes on with an operation; true at its end. Throws a `ProgramFault`. */
   advance(operation: ProgramOperation): boolean {
     const { control } = this.place;
-    if (!control.enter()) throw new SharedFault({ kind: 'closed' });
+    if (!control.enter()) throw new ProgramFault({ kind: 'closed' });
     try {
       return operation.advance();
     } finally {
@@ -79,7 +79,7 @@ export class SharedRunner {
     this.place.pause(PAUSE_MS);
   }
 
-  /** Returns at the end of an operation. Throws a `SharedFault`. */
+  /** Returns at the end of an operation. Throws a `ProgramFault`. */
   finish(operation: ProgramOperation): void {
     const { place } = this;
     for (;;) {
@@ -101,6 +101,6 @@ export class SharedRunner {
     operation.deadline ??= now + COLLECTIVE_TIMEOUT_MS;
     const peer = operation.waitingFor;
     if (now > operation.deadline && peer !== undefined)
-      throw new SharedFault({ kind: 'stuck', peer });
+      throw new ProgramFault({ kind: 'stuck', peer });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What the two threads of one rank share about a communicator on shared memory: the program's thread, which
+ * What the two threads of one rank share about a communicator: the program's thread, which
  * moves the bytes, and the host's main thread, which knows who is alive. A page of device memory that no
  * peer has mapped.
  *
@@ -15,7 +15,7 @@ import { KiB } from '../../../common/bytes.ts';
 
 export const CONTROL_PAGE_BYTES = 64 * KiB;
 /** Ranks of a communicator that may share memory. */
-export const SHARED_RANKS_MAX = 64;
+export const PROGRAM_RANKS_MAX = 64;
 /** Windows of peers that may be known at a time. */
 export const WINDOWS_MAX = 2048;
 
@@ -35,13 +35,13 @@ export interface Window {
   readonly bytes: number;
 }
 
-export interface SharedTraffic {
+export interface ProgramTraffic {
   readonly bytesRead: number;
   readonly bytesServed: number;
   readonly operations: number;
 }
 
-export const NO_TRAFFIC: SharedTraffic = { bytesRead: 0, bytesServed: 0, operations: 0 };
+export const NO_TRAFFIC: ProgramTraffic = { bytesRead: 0, bytesServed: 0, operations: 0 };
 
 export class ControlPage {
   readonly #words: Int32Array;
@@ -114,7 +114,7 @@ export class ControlPage {
     this.#numbers[COUNTERS.operations] = (this.#numbers[COUNTERS.operations] as number) + 1;
   }
 
-  get traffic(): SharedTraffic {
+  get traffic(): ProgramTraffic {
     return {
       bytesRead: this.#numbers[COUNTERS.read] as number,
       bytesServed: this.#numbers[COUNTERS.served] as number,

@@ -1,7 +1,7 @@
 /** What can go wrong in an operation that the program's thread runs, found by that thread. */
 import type { Rank } from '../../../collectives/schedule.ts';
 
-export type SharedFaultReason =
+export type ProgramFaultReason =
   /** A peer has left the communicator in the middle of the operation, or before it. */
   | { readonly kind: 'departed'; readonly peer: Rank }
   /** A peer calls something else. */
@@ -19,11 +19,11 @@ export type SharedFaultReason =
   /** The communicator was stopped by somebody else. */
   | { readonly kind: 'closed' };
 
-export class SharedFault extends Error {
-  override readonly name = 'SharedFault';
-  readonly reason: SharedFaultReason;
+export class ProgramFault extends Error {
+  override readonly name = 'ProgramFault';
+  readonly reason: ProgramFaultReason;
 
-  constructor(reason: SharedFaultReason) {
+  constructor(reason: ProgramFaultReason) {
     super(reason.kind);
     this.reason = reason;
   }

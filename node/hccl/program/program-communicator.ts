@@ -5,20 +5,20 @@ import { type KernelSet, loadKernels } from '../../device/kernels/kernels.ts';
 import { type SystemCallChannel, SystemCallError } from '../../process/system-call.ts';
 import type { HcclComm, HcclCommChoice } from '../hccl.ts';
 import { KeptValues } from '../kept-values.ts';
+import { Mailbox } from '../shared/mailbox.ts';
+import { SharedMaker } from '../shared/shared-maker.ts';
+import { SharedRank } from '../shared/shared-rank.ts';
 import { WireMaker } from '../wire/wire-maker.ts';
 import { WireRank } from '../wire/wire-rank.ts';
 import type { CallFields } from './call-fields.ts';
 import { ControlPage } from './control-page.ts';
-import { Mailbox } from './mailbox.ts';
+import { PROGRAM_COLLECTIVES, type ProgramOffer } from './program-collectives.ts';
+import type { ProgramFaultReason } from './program-fault.ts';
 import type { ProgramMachine } from './program-machine.ts';
 import type { ProgramOperation } from './program-operation.ts';
 import type { ProgramPlaces } from './program-path.ts';
+import type { ProgramRunner } from './program-runner.ts';
 import type { CallMaker, ReadyCall } from './ready-call.ts';
-import { SHARED_COLLECTIVES, type SharedOffer } from './shared-collectives.ts';
-import type { SharedFaultReason } from './shared-fault.ts';
-import { SharedMaker } from './shared-maker.ts';
-import { SharedRank } from './shared-rank.ts';
-import type { SharedRunner } from './shared-runner.ts';
 
 /** Calls that are kept ready. */
 const CALLS_MAX = 256;
@@ -27,11 +27,11 @@ const CALLS_MAX = 256;
 export type PlacesAnswer = ProgramPlaces & { readonly rank: number; readonly nranks: number };
 
 /** `undefined`: its host runs all collectives. `connecting`: nobody knows yet. */
-export async function openShared(
+export async function programCommunicator(
   channel: SystemCallChannel,
   machine: ProgramMachine,
   handle: HcclComm,
-): Promise<SharedCommunicator | 'connecting' | undefined> {
+): Promise<ProgramCommunicator | 'connecting' | undefined> {
   if (machine.memories.length === 0) return undefined;
   const answer = await channel.call('hcclSharedPlaces', { comm: handle });
   if (answer === null) return undefined;
@@ -40,7 +40,7 @@ export async function openShared(
   const memory = defined(machine.memories[places.device], 'the memory of a device');
   const control = new ControlPage(bytesOfMemory(memory), places.controlOffset);
   const maker = makerOf(machine, memory, control, places);
-  return new SharedCommunicator(channel, handle, control, maker);
+  return new ProgramCommunicator(channel, handle, control, maker);
 }
 
 function makerOf(
@@ -72,7 +72,7 @@ function kernelsOf(memory: WebAssembly.Memory): KernelSet {
   return made;
 }
 
-export class SharedCommunicator {
+export class ProgramCommunicator {
   readonly handle: HcclComm;
   lastChoice: HcclCommChoice | undefined;
   readonly #channel: SystemCallChannel;
@@ -96,7 +96,7 @@ export class SharedCommunicator {
     this.#maker = maker;
   }
 
-  get runner(): SharedRunner {
+  get runner(): ProgramRunner {
     return this.#maker.runner;
   }
 
@@ -138,19 +138,19 @@ export class SharedCommunicator {
     const known = this.#calls.peek(key);
     if (known !== undefined) return known === null ? undefined : this.#operation(known);
     const { sendBuffer, recvBuffer, count, dataType, reduceOp, root, comm } = argument;
-    const collective = SHARED_COLLECTIVES[name as keyof typeof SHARED_COLLECTIVES];
+    const collective = PROGRAM_COLLECTIVES[name as keyof typeof PROGRAM_COLLECTIVES];
     const offer = (await this.#channel.call('hcclSharedPrepare', {
       ...{ collective, sendBuffer, recvBuffer, count, dataType, comm },
       ...(reduceOp === undefined ? {} : { reduceOp }),
       ...(root === undefined ? {} : { root }),
-    })) as unknown as SharedOffer | null;
+    })) as unknown as ProgramOffer | null;
     const ready = offer === null ? null : this.#maker.ready(offer);
     this.#calls.get(key, () => ready);
     return ready === null ? undefined : this.#operation(ready);
   }
 
   /** Tells the host what an operation has failed with; the failure that the program gets. */
-  async report(reason: SharedFaultReason, { text, sequence }: ProgramOperation): Promise<Error> {
+  async report(reason: ProgramFaultReason, { text, sequence }: ProgramOperation): Promise<Error> {
     const { kind } = reason;
     const peer = 'peer' in reason ? reason.peer : -1;
     const found = 'theirs' in reason ? reason.theirs : 'found' in reason ? reason.found : '';

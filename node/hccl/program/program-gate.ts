@@ -8,7 +8,7 @@ import type { DeviceSession } from '../device-session.ts';
 import type { EngineTap } from '../events.ts';
 import { CONTROL_PAGE_BYTES, ControlPage } from './control-page.ts';
 import { type OwnPage, ownPage } from './own-page.ts';
-import { SharedTrace } from './shared-trace.ts';
+import { ProgramTrace } from './program-trace.ts';
 
 /** How long the program's thread may take to leave what it is in the middle of. */
 const LEAVE_MS = 1_000;
@@ -30,7 +30,7 @@ export class ProgramGate {
   readonly offset: number;
   readonly #init: ProgramGateInit;
   readonly #page: OwnPage;
-  #trace: { readonly source: SharedTrace; end(): Promise<void> } | undefined;
+  #trace: { readonly source: ProgramTrace; end(): Promise<void> } | undefined;
 
   constructor(init: ProgramGateInit, page: OwnPage) {
     this.#init = init;
@@ -48,7 +48,7 @@ export class ProgramGate {
   /** From here on somebody may want to know what the thread does. */
   openTrace(): void {
     const { observe, rank, key, session } = this.#init;
-    const source = new SharedTrace({
+    const source = new ProgramTrace({
       ...{ memory: this.memory, control: this.control, rank, uniqueId: key.uniqueId },
       allocate: (bytes) => ownPage(session, bytes),
       release: (address) => session.release(address),

@@ -1,14 +1,14 @@
-/** What one operation on shared memory notes down, in the program's thread. */
+/** What one operation notes down, in the program's thread. */
 import type { Rank } from '../../../collectives/schedule.ts';
 import { isWanted } from '../events.ts';
 import type { ControlPage } from './control-page.ts';
-import type { SharedWait } from './shared-wait.ts';
+import type { ProgramWait } from './program-wait.ts';
 import { TraceRing } from './trace-ring.ts';
 
 export interface TracePlace {
   readonly memory: SharedArrayBuffer;
   readonly control: ControlPage;
-  readonly wait: SharedWait;
+  readonly wait: ProgramWait;
 }
 
 /** What is read, and what becomes of it. */

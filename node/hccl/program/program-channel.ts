@@ -1,5 +1,5 @@
 /**
- * Collectives on shared memory, run by the program's own thread. It stands between the program and its
+ * Collectives run by the program's own thread, on shared memory or on wires. It stands between the program and its
  * system-call channel: what it can do itself never goes to the host's main thread, everything else does,
  * in the order of the calls.
  *
@@ -20,14 +20,14 @@ import {
 } from '../hccl.ts';
 import { type CallFields, fieldsOf } from './call-fields.ts';
 import { CallOrder, type OrderKey } from './call-order.ts';
+import { PROGRAM_COLLECTIVES } from './program-collectives.ts';
+import { type ProgramCommunicator, programCommunicator } from './program-communicator.ts';
+import { ProgramFault } from './program-fault.ts';
 import type { ProgramMachine } from './program-machine.ts';
 import type { ProgramOperation } from './program-operation.ts';
-import { SHARED_COLLECTIVES } from './shared-collectives.ts';
-import { openShared, type SharedCommunicator } from './shared-communicator.ts';
-import { SharedFault } from './shared-fault.ts';
 
 interface Pending {
-  readonly comm: SharedCommunicator;
+  readonly comm: ProgramCommunicator;
   readonly stream: HcclStream;
   readonly operation: ProgramOperation;
   /** The call that it is, should the host have to make it after all. */
@@ -43,8 +43,8 @@ const MESSAGES = new Set(['hcclSend', 'hcclRecv']);
 const TURNS_MAX = 20;
 const DONE: Promise<undefined> = Promise.resolve(undefined);
 
-/** A channel that runs what it can on shared memory. Without any (`machine.memories` empty) it adds nothing. */
-export function sharedProgramChannel(
+/** A channel that runs what it can in this thread. Without any (`machine.memories` empty) it adds nothing. */
+export function programChannel(
   channel: SystemCallChannel,
   machine: ProgramMachine,
 ): SystemCallChannel {
@@ -55,7 +55,7 @@ export function sharedProgramChannel(
 class SharedProgram {
   readonly #channel: SystemCallChannel;
   readonly #machine: ProgramMachine;
-  readonly #communicators = new Map<HcclComm, SharedCommunicator>();
+  readonly #communicators = new Map<HcclComm, ProgramCommunicator>();
   /** Those that were not put together yet when their handle came. */
   readonly #connecting = new Set<HcclComm>();
   readonly #pending: Pending[] = [];
@@ -103,7 +103,7 @@ class SharedProgram {
 
   /** What needs nobody else; `undefined` if it does. */
   #atOnce(name: string, argument: CallFields): Promise<SystemCallValue> | undefined {
-    if (name in SHARED_COLLECTIVES) {
+    if (name in PROGRAM_COLLECTIVES) {
       const comm = this.#communicators.get(argument['comm'] as HcclComm);
       const stream = this.#streamOf(argument);
       if (comm === undefined || this.#groups > 0 || !this.#streams.has(stream)) return undefined;
@@ -122,7 +122,7 @@ class SharedProgram {
   }
 
   async #later(name: string, argument: CallFields): Promise<SystemCallValue> {
-    if (name in SHARED_COLLECTIVES) return this.#collective(name, argument);
+    if (name in PROGRAM_COLLECTIVES) return this.#collective(name, argument);
     if (name === 'synStreamSynchronize') return this.#synchronize(argument);
     if (ENDING.has(name)) return this.#end(name, argument);
     if (name === 'hcclCommLastChoice') {
@@ -147,12 +147,12 @@ class SharedProgram {
   async #open(name: string, argument: SystemCallValue): Promise<SystemCallValue> {
     const value = await this.#channel.call(name, argument);
     if (typeof value !== 'number') return value;
-    const comm = await openShared(this.#channel, this.#machine, value);
+    const comm = await programCommunicator(this.#channel, this.#machine, value);
     this.#keep(value, comm);
     return value;
   }
 
-  #keep(handle: HcclComm, comm: SharedCommunicator | 'connecting' | undefined): void {
+  #keep(handle: HcclComm, comm: ProgramCommunicator | 'connecting' | undefined): void {
     this.#connecting.delete(handle);
     if (comm === 'connecting') this.#connecting.add(handle);
     else if (comm !== undefined) this.#communicators.set(handle, comm);
@@ -161,7 +161,7 @@ class SharedProgram {
   async #collective(name: string, argument: CallFields): Promise<SystemCallValue> {
     const handle = argument['comm'] as HcclComm;
     if (this.#connecting.has(handle))
-      this.#keep(handle, await openShared(this.#channel, this.#machine, handle));
+      this.#keep(handle, await programCommunicator(this.#channel, this.#machine, handle));
     const comm = this.#communicators.get(handle);
     const stream = this.#streamOf(argument);
     const isOurs =
@@ -192,7 +192,7 @@ class SharedProgram {
 
   /** In a group a refusal is the end of the group's to tell: the host records it. */
   async #prepared(
-    comm: SharedCommunicator,
+    comm: ProgramCommunicator,
     name: string,
     argument: CallFields,
   ): Promise<ProgramOperation | undefined> {
@@ -295,7 +295,7 @@ class SharedProgram {
 
   /** Goes on with the first operation of every communicator: ranks of one may wait for each other here. */
   #advanceFirsts(): 'advanced' | 'failed' {
-    const firsts = new Map<SharedCommunicator, Pending>();
+    const firsts = new Map<ProgramCommunicator, Pending>();
     for (const one of this.#pending) if (!firsts.has(one.comm)) firsts.set(one.comm, one);
     let ended = 0;
     for (const one of firsts.values()) {
@@ -357,7 +357,7 @@ class SharedProgram {
 
   /** An operation has failed, and with it its communicator. The host knows why, or must hear it. */
   #failed({ comm, stream, operation }: Pending, reason: unknown): void {
-    if (!(reason instanceof SharedFault)) throw reason;
+    if (!(reason instanceof ProgramFault)) throw reason;
     const dropped = this.#pending.filter((one) => one.comm === comm);
     for (const one of dropped) this.#pending.splice(this.#pending.indexOf(one), 1);
     this.#communicators.delete(comm.handle);
@@ -382,9 +382,9 @@ class SharedProgram {
   }
 
   async #report(
-    comm: SharedCommunicator,
+    comm: ProgramCommunicator,
     operation: ProgramOperation,
-    { reason }: SharedFault,
+    { reason }: ProgramFault,
     streams: ReadonlySet<HcclStream>,
   ): Promise<void> {
     const failure = await comm.report(reason, operation);

@@ -4,7 +4,7 @@ import {
   TRACE_RING_BYTES,
   type TraceRecord,
   TraceRing,
-} from '../../../../node/hccl/shared/trace-ring.ts';
+} from '../../../../node/hccl/program/trace-ring.ts';
 
 const WINDOW = { firstCall: 2, lastCall: Number.MAX_SAFE_INTEGER, every: 3 };
 const OFFSET = 4096;

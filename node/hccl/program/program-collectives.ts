@@ -1,9 +1,9 @@
-/** Collectives that run on shared memory, and what the host says of a call of one. */
+/** Collectives that the program's thread runs, and what the host says of a call of one. */
 import type { CollectiveName } from '../../../collectives/collective.ts';
-import type { SharedBuffer } from './shared-operation.ts';
+import type { SharedBuffer } from '../shared/shared-operation.ts';
 
-/** Collectives that can be run on shared memory; the others go the way of all ranks' links. */
-export const SHARED_COLLECTIVES = {
+/** Collectives that it can run; the others are its host's. */
+export const PROGRAM_COLLECTIVES = {
   hcclAllReduce: 'allReduce',
   hcclAllGather: 'allGather',
   hcclReduceScatter: 'reduceScatter',
@@ -14,7 +14,7 @@ export const SHARED_COLLECTIVES = {
 } as const satisfies Readonly<Record<string, CollectiveName>>;
 
 /** The answer to hcclSharedPrepare: everything that the program's thread needs to run the call. */
-export type SharedOffer = {
+export type ProgramOffer = {
   readonly mode: 'small' | 'pull' | 'declined';
   readonly text: string;
   readonly collective: CollectiveName;

@@ -1,7 +1,7 @@
-/** How a thread waits for other processes on shared memory; given by whoever starts the host. */
+/** How the program's thread waits for other processes; given by whoever starts the host. */
 
 /** How a thread waits for another process. */
-export interface SharedWait {
+export interface ProgramWait {
   /** Sleeps while the 32-bit word at `offset` of the device's memory is `expected`, for `timeoutMs` at most. */
   sleep(offset: number, expected: number, timeoutMs: number): void;
   /** Lets another thread that wants this core have it; comes back at once if there is none (sched_yield(2)). */

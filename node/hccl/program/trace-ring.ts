@@ -1,5 +1,5 @@
 /**
- * Device memory in which the program's thread of a rank notes down what it does on shared memory, while
+ * Device memory in which the program's thread of a rank notes down what it does, while
  * somebody wants to know, and from which the host's main thread takes it. One writes, one reads, neither
  * waits: what finds no room is counted.
  *

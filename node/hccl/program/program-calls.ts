@@ -1,4 +1,4 @@
-/** The system calls behind collectives on shared memory: see `shared-program.ts`, which makes them. */
+/** The system calls behind collectives that the program's thread runs: see `program-channel.ts`, which makes them. */
 import { z } from 'zod';
 import type { CollectiveName } from '../../../collectives/collective.ts';
 import { defined } from '../../../common/assert.ts';
@@ -17,14 +17,14 @@ import { HCCL_DATA_TYPES, reductionOf } from '../hccl.ts';
 import type { OpenCommunicator } from '../open-communicator.ts';
 import { describeCall } from '../operation.ts';
 import { apiName } from '../operation-call.ts';
+import { isPullable, type PullChoice, planOf, sharedAlgorithm } from '../shared/shared-offer.ts';
+import type { SharedBuffer } from '../shared/shared-operation.ts';
 import { wireAlgorithm } from '../wire/wire-choice.ts';
 import { bytesOf } from './own-page.ts';
-import { SHARED_COLLECTIVES, type SharedOffer } from './shared-collectives.ts';
-import { isPullable, type PullChoice, planOf, sharedAlgorithm } from './shared-offer.ts';
-import type { SharedBuffer } from './shared-operation.ts';
+import { PROGRAM_COLLECTIVES, type ProgramOffer } from './program-collectives.ts';
 
 const argument = z.object({
-  collective: z.enum(Object.values(SHARED_COLLECTIVES)),
+  collective: z.enum(Object.values(PROGRAM_COLLECTIVES)),
   sendBuffer: z.number(),
   recvBuffer: z.number(),
   count: z.number(),
@@ -42,7 +42,7 @@ const faultArgument = z.object({
   found: z.string().max(4096),
 });
 
-export function registerSharedCalls(host: CallHost): void {
+export function registerProgramCalls(host: CallHost): void {
   host.register('hcclSharedPlaces', (caller, value) => {
     const open = communicatorOf(host.state(caller), value);
     const { shared, asyncError } = open.communicator;
@@ -62,7 +62,7 @@ async function prepare(
   host: CallHost,
   caller: SimProcess,
   value: SystemCallValue,
-): Promise<SharedOffer | null> {
+): Promise<ProgramOffer | null> {
   const { comm, ...arguments_ } = parse(argument, value);
   const open = findCommunicator(host.state(caller), comm);
   open.expectReady(apiName(arguments_.collective));
@@ -102,7 +102,7 @@ function isReducing(collective: CollectiveName): boolean {
   return collective === 'allReduce' || collective === 'reduceScatter' || collective === 'reduce';
 }
 
-/** How the call is run on shared memory; `undefined`: it is not. Equal on all ranks. */
+/** How the program's thread runs the call; `undefined`: it does not. Equal on all ranks. */
 function choiceOf(
   open: OpenCommunicator,
   { call, choice, reduction, elementBytes }: CheckedCall,

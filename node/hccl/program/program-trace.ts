@@ -1,10 +1,10 @@
-/** The host's side of a trace of a rank on shared memory: gives the program's thread room, and takes its notes. */
+/** The host's side of a trace of what the program's thread runs: gives that thread room, and takes its notes. */
 import type { CollectiveName } from '../../../collectives/collective.ts';
 import type { CallWindow, EngineObserver, EventSource } from '../events.ts';
 import type { ControlPage } from './control-page.ts';
 import { TRACE_RING_BYTES, type TraceRecord, TraceRing } from './trace-ring.ts';
 
-export interface SharedTraceInit {
+export interface ProgramTraceInit {
   /** Of the device. */
   readonly memory: SharedArrayBuffer;
   readonly control: ControlPage;
@@ -22,14 +22,14 @@ interface OpenRing {
   readonly ring: TraceRing;
 }
 
-export class SharedTrace implements EventSource {
-  readonly #init: SharedTraceInit;
+export class ProgramTrace implements EventSource {
+  readonly #init: ProgramTraceInit;
   #ring: OpenRing | undefined;
   #begun: Promise<void> = Promise.resolve();
   /** The process has ended, and its memory goes with it. */
   #isGone = false;
 
-  constructor(init: SharedTraceInit) {
+  constructor(init: ProgramTraceInit) {
     this.#init = init;
   }
 

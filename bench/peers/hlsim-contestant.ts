@@ -50,6 +50,8 @@ async function timeOf(measurement: PeerMeasurement): Promise<number> {
     await call(measurement);
   }
   await hlsim.jobBarrier();
+  // Ranks leave a barrier one after the other, some milliseconds apart: this brings them together.
+  await call(measurement);
   const startMs = wallClock.now();
   for (let count = 0; count < iterations; count++) await call(measurement);
   return ((wallClock.now() - startMs) * 1000) / iterations;

@@ -36,7 +36,7 @@ interface Calls {
 const CALLS: readonly Calls[] = [
   { upTo: 32 * KiB, iterations: 2000, warmup: 6000, growth: 2 },
   { upTo: 256 * KiB, iterations: 120, warmup: 1200, growth: 2 },
-  { upTo: 1 * MiB, iterations: 60, warmup: 1200, growth: 1 },
+  { upTo: 1 * MiB, iterations: 120, warmup: 1200, growth: 1 },
   { upTo: 4 * MiB, iterations: 40, warmup: 160, growth: 1 },
   { upTo: 16 * MiB, iterations: 40, warmup: 120, growth: 1 },
   { upTo: Number.POSITIVE_INFINITY, iterations: 20, warmup: 40, growth: 1 },

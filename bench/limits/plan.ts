@@ -36,7 +36,7 @@ export const REGION_LIMITS = {
 export type RegionLimit = keyof typeof REGION_LIMITS;
 
 const C_REGION_LIMITS: readonly RegionLimit[] = ['copy', 'add', 'tcp', 'unix'];
-const SOCKET_LIMITS: ReadonlySet<string> = new Set(['tcp', 'unix', 'nettcp', 'netunix']);
+const SOCKET_LIMITS: ReadonlySet<RegionLimit> = new Set(['tcp', 'unix', 'nettcp', 'netunix']);
 
 export interface BoundRequest {
   readonly ranks: readonly number[];

@@ -50,7 +50,7 @@ async function timeOf(measurement: PeerMeasurement): Promise<number> {
     await call(measurement);
   }
   await hlsim.jobBarrier();
-  // Ranks leave a barrier one after the other, some milliseconds apart: this brings them together.
+  // Ranks leave a barrier up to milliseconds apart: this brings them together.
   await call(measurement);
   const startMs = wallClock.now();
   for (let count = 0; count < iterations; count++) await call(measurement);

@@ -64,7 +64,7 @@ export class Communicator {
   readonly #broken: Deferred<HcclFailure> = deferred();
   readonly #unwatch: () => void;
   /** How the program's thread moves bytes itself. */
-  readonly shared: ProgramPath;
+  readonly program: ProgramPath;
   readonly #polling: EventLoopPolling | undefined;
   #sequence = 0;
   #completed = 0;
@@ -81,7 +81,7 @@ export class Communicator {
       observe: init.observe,
     });
     this.#polling = pollingOf(init);
-    this.shared = new ProgramPath({
+    this.program = new ProgramPath({
       ...init,
       nodeIdOf: (rank) => defined(this.#nodeIds?.get(rank), 'the host of a rank'),
       send: (peer, message) => {
@@ -109,15 +109,15 @@ export class Communicator {
   }
 
   /** By rank, what carries bytes between this rank and it; `null` for itself. */
-  readonly links = () => linksOf(this.init, this.shared.path, this.#nodeIds);
+  readonly links = () => linksOf(this.init, this.program.path, this.#nodeIds);
 
   counters(): HcclCommCounters {
     return countersOf({
       traffic: this.#port && fi_ep_counters(this.#port.endpoint),
       exchange: this.#exchange,
       messages: this.#messages,
-      program: this.shared.traffic,
-      path: this.shared.path,
+      program: this.program.traffic,
+      path: this.program.path,
       collectives: this.#completed,
     });
   }
@@ -144,7 +144,7 @@ export class Communicator {
       observer: this.#observer,
       ...port,
       ...wiring,
-      program: this.shared,
+      program: this.program,
       connected: () => this.#connected.resolve(),
       fail: (failure) => this.#fail(failure, 'local'),
     });
@@ -165,7 +165,7 @@ export class Communicator {
       this.#fail({ result: 'hcclPortDown', message }, 'local');
     });
     exchange.start();
-    await this.#connected.promise.then(() => this.shared.agree()).finally(stopTimer);
+    await this.#connected.promise.then(() => this.program.agree()).finally(stopTimer);
     this.throwIfFailed();
     if (this.#state === 'connecting') this.#state = 'operational';
   }
@@ -276,8 +276,8 @@ export class Communicator {
     if (this.#state === 'operational' && exchange !== undefined) {
       this.#current?.abort();
       // As long as a peer may take for the operations that this rank has been through.
-      await this.#waitWhile(() => !this.shared.isRead, COLLECTIVE_TIMEOUT_MS);
-      exchange.leave(this.#completed, this.shared.progress);
+      await this.#waitWhile(() => !this.program.isRead, COLLECTIVE_TIMEOUT_MS);
+      exchange.leave(this.#completed, this.program.progress);
       await this.#waitWhile(() => !exchange.control.idle, GOODBYE_MS);
     }
     this.abort({ result: 'hcclInvalidUsage', message: why });
@@ -369,7 +369,7 @@ export class Communicator {
   /** No kernel of ours runs any more, on whatever thread. */
   #idle(): Promise<void> {
     const kernels = this.init.session.idle();
-    return this.shared.isBusy ? kernels.then(() => this.shared.idle()) : kernels;
+    return this.program.isBusy ? kernels.then(() => this.program.idle()) : kernels;
   }
 
   #rejectAll(failure: HcclFailure): void {
@@ -384,7 +384,7 @@ export class Communicator {
   #stop(): void {
     this.#exchange?.close();
     this.#messages?.close();
-    this.shared.stop();
+    this.program.stop();
     this.#current?.abort();
     this.#closePort();
   }

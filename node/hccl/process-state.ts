@@ -213,7 +213,7 @@ export class HcclProcess {
       // Kernels of an operation that was given up may still use the memory.
       await session.idle();
       if (this.init.process.state === 'running') {
-        await communicator.shared.release();
+        await communicator.program.release();
         await open.scratch.release();
         if (slots !== undefined) await session.release(slots.address);
       }
@@ -245,7 +245,7 @@ export class HcclProcess {
   abort(): void {
     for (const { communicator } of this.#communicators.values()) {
       communicator.abort({ result: 'hcclInvalidUsage', message: 'The process has ended' });
-      communicator.shared.abandon();
+      communicator.program.abandon();
     }
     this.#communicators.clear();
     for (const session of this.#sessions.values()) void session.close();

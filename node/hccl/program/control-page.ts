@@ -1,7 +1,6 @@
 /**
- * What the two threads of one rank share about a communicator: the program's thread, which
- * moves the bytes, and the host's main thread, which knows who is alive. A page of device memory that no
- * peer has mapped.
+ * What the two threads of one rank share about a communicator: the program's thread, which moves the bytes,
+ * and the host's main thread, which knows who is alive. A page of device memory that no peer has mapped.
  *
  *     0     gate, busy, epoch, windows, progress at the end of the last operation, place of a trace
  *     64    bytes read and served, operations
@@ -14,7 +13,7 @@ import { assert } from '../../../common/assert.ts';
 import { KiB } from '../../../common/bytes.ts';
 
 export const CONTROL_PAGE_BYTES = 64 * KiB;
-/** Ranks of a communicator that may share memory. */
+/** Ranks of a communicator whose collectives programs' threads may run. */
 export const PROGRAM_RANKS_MAX = 64;
 /** Windows of peers that may be known at a time. */
 export const WINDOWS_MAX = 2048;

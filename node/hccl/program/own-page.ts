@@ -14,7 +14,7 @@ export interface OwnPage {
 
 /** Zeros. hcclOutOfMemory if there is too little. */
 export async function ownPage(session: DeviceSession, bytes: number): Promise<OwnPage> {
-  const { address, mr } = await session.allocate(bytes, 'shared memory');
+  const { address, mr } = await session.allocate(bytes, 'own pages');
   const view = bytesOf(mr);
   view.fill(0);
   return { address, mr, offset: view.byteOffset, memory: view.buffer as SharedArrayBuffer };

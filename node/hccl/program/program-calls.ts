@@ -43,19 +43,19 @@ const faultArgument = z.object({
 });
 
 export function registerProgramCalls(host: CallHost): void {
-  host.register('hcclSharedPlaces', (caller, value) => {
+  host.register('hcclProgramPlaces', (caller, value) => {
     const open = communicatorOf(host.state(caller), value);
-    const { shared, asyncError } = open.communicator;
-    const { places } = shared;
+    const { program, asyncError } = open.communicator;
+    const { places } = program;
     if (asyncError.result === 'hcclTryAgain') return 'connecting';
     if (places === undefined) return null;
     return { ...places, rank: open.rank, nranks: open.nranks };
   });
-  host.register('hcclSharedPrepare', (caller, value) => prepare(host, caller, value));
-  host.register('hcclSharedIdle', async (caller, value) => {
+  host.register('hcclProgramPrepare', (caller, value) => prepare(host, caller, value));
+  host.register('hcclProgramIdle', async (caller, value) => {
     await communicatorOf(host.state(caller), value).idle();
   });
-  host.register('hcclSharedFault', (caller, value) => fault(host, caller, value));
+  host.register('hcclProgramFault', (caller, value) => fault(host, caller, value));
 }
 
 async function prepare(
@@ -66,7 +66,7 @@ async function prepare(
   const { comm, ...arguments_ } = parse(argument, value);
   const open = findCommunicator(host.state(caller), comm);
   open.expectReady(apiName(arguments_.collective));
-  const { path } = open.communicator.shared;
+  const { path } = open.communicator.program;
   if (path === 'link') return null;
   const checked = open.check(arguments_);
   const found = choiceOf(open, checked, path);
@@ -158,7 +158,7 @@ async function offered(
   const mr = await session.use(address, bytes);
   try {
     const windowOffset = address - mr.address;
-    const window = await communicator.shared.window(mr, isServed ? 'served' : 'own');
+    const window = await communicator.program.window(mr, isServed ? 'served' : 'own');
     return { offset: bytesOf(mr).byteOffset + windowOffset, window, windowOffset };
   } finally {
     session.unuse(mr);

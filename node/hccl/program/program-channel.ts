@@ -48,11 +48,11 @@ export function programChannel(
   channel: SystemCallChannel,
   machine: ProgramMachine,
 ): SystemCallChannel {
-  const program = new SharedProgram(channel, machine);
+  const program = new ProgramChannel(channel, machine);
   return { ...channel, call: (name, argument) => program.call(name, argument) };
 }
 
-class SharedProgram {
+class ProgramChannel {
   readonly #channel: SystemCallChannel;
   readonly #machine: ProgramMachine;
   readonly #communicators = new Map<HcclComm, ProgramCommunicator>();

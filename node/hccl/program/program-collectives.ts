@@ -13,7 +13,7 @@ export const PROGRAM_COLLECTIVES = {
   hcclScatter: 'scatter',
 } as const satisfies Readonly<Record<string, CollectiveName>>;
 
-/** The answer to hcclSharedPrepare: everything that the program's thread needs to run the call. */
+/** The answer to hcclProgramPrepare: everything that the program's thread needs to run the call. */
 export type ProgramOffer = {
   readonly mode: 'small' | 'pull' | 'declined';
   readonly text: string;

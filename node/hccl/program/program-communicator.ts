@@ -23,7 +23,7 @@ import type { CallMaker, ReadyCall } from './ready-call.ts';
 /** Calls that are kept ready. */
 const CALLS_MAX = 256;
 
-/** Where the program's thread finds what it needs of a communicator: the answer to hcclSharedPlaces. */
+/** Where the program's thread finds what it needs of a communicator: the answer to hcclProgramPlaces. */
 export type PlacesAnswer = ProgramPlaces & { readonly rank: number; readonly nranks: number };
 
 /** `undefined`: its host runs all collectives. `connecting`: nobody knows yet. */
@@ -33,7 +33,7 @@ export async function programCommunicator(
   handle: HcclComm,
 ): Promise<ProgramCommunicator | 'connecting' | undefined> {
   if (machine.memories.length === 0) return undefined;
-  const answer = await channel.call('hcclSharedPlaces', { comm: handle });
+  const answer = await channel.call('hcclProgramPlaces', { comm: handle });
   if (answer === null) return undefined;
   if (answer === 'connecting') return answer;
   const places = answer as unknown as PlacesAnswer;
@@ -112,7 +112,7 @@ export class ProgramCommunicator {
 
   /** Resolves when the host has done what it was given. */
   async hostIdle(): Promise<void> {
-    await this.#channel.call('hcclSharedIdle', { comm: this.handle });
+    await this.#channel.call('hcclProgramIdle', { comm: this.handle });
     this.#hasHostWork = false;
   }
 
@@ -139,7 +139,7 @@ export class ProgramCommunicator {
     if (known !== undefined) return known === null ? undefined : this.#operation(known);
     const { sendBuffer, recvBuffer, count, dataType, reduceOp, root, comm } = argument;
     const collective = PROGRAM_COLLECTIVES[name as keyof typeof PROGRAM_COLLECTIVES];
-    const offer = (await this.#channel.call('hcclSharedPrepare', {
+    const offer = (await this.#channel.call('hcclProgramPrepare', {
       ...{ collective, sendBuffer, recvBuffer, count, dataType, comm },
       ...(reduceOp === undefined ? {} : { reduceOp }),
       ...(root === undefined ? {} : { root }),
@@ -156,7 +156,7 @@ export class ProgramCommunicator {
     const found = 'theirs' in reason ? reason.theirs : 'found' in reason ? reason.found : '';
     const argument = { comm: this.handle, kind, peer, found, text, sequence };
     try {
-      await this.#channel.call('hcclSharedFault', argument);
+      await this.#channel.call('hcclProgramFault', argument);
     } catch (failure) {
       if (failure instanceof SystemCallError) return failure;
       throw failure;

@@ -77,7 +77,7 @@ describe('a program whose thread runs collectives', () => {
     await reduce();
     await synchronize();
     expect(script.output(0)).toEqual([3, 3, 3, 3]);
-    const asked = ['hcclCommInitRank', 'hcclSharedPlaces', 'hcclSharedPrepare'];
+    const asked = ['hcclCommInitRank', 'hcclProgramPlaces', 'hcclProgramPrepare'];
     expect(script.log).toEqual(asked);
     for (let call = 0; call < 2; call++) {
       script.input(0).fill(call);
@@ -117,7 +117,7 @@ describe('a program whose thread runs collectives', () => {
     script.world.rank(0).control.nextEpoch();
     await reduce();
     await synchronize();
-    expect(script.log.filter((name) => name === 'hcclSharedPrepare')).toHaveLength(2);
+    expect(script.log.filter((name) => name === 'hcclProgramPrepare')).toHaveLength(2);
   });
 
   it('gives the host what it cannot run, after what it has queued before', async () => {
@@ -155,14 +155,14 @@ describe('a program whose thread runs collectives', () => {
   it('gives the host a call that the host wants, and waits for that before its own', async () => {
     await open(10);
     await peerCalls(1);
-    script.answers.set('hcclSharedPrepare', null);
+    script.answers.set('hcclProgramPrepare', null);
     await reduce(10, { count: 1 });
     expect(script.log.at(-1)).toBe('hcclAllReduce');
-    script.answers.delete('hcclSharedPrepare');
+    script.answers.delete('hcclProgramPrepare');
     await reduce();
     expect(script.log.slice(-3)).toEqual([
-      'hcclSharedPrepare',
-      'hcclSharedIdle',
+      'hcclProgramPrepare',
+      'hcclProgramIdle',
       'synStreamSynchronize',
     ]);
     await synchronize();
@@ -199,7 +199,7 @@ describe('a program whose thread runs collectives', () => {
   it('leaves it to the host to refuse a call in a group, when the group ends', async () => {
     await open(10);
     await program.call('hcclGroupStart', null);
-    script.answers.set('hcclSharedPrepare', failure('no'));
+    script.answers.set('hcclProgramPrepare', failure('no'));
     await expect(reduce()).resolves.toBe(null);
     expect(script.log.at(-1)).toBe('hcclAllReduce');
     await program.call('hcclGroupEnd', null);
@@ -207,9 +207,9 @@ describe('a program whose thread runs collectives', () => {
   });
 
   it('asks again about a communicator that was still being put together', async () => {
-    script.answers.set('hcclSharedPlaces', 'connecting');
+    script.answers.set('hcclProgramPlaces', 'connecting');
     await open(10);
-    script.answers.delete('hcclSharedPlaces');
+    script.answers.delete('hcclProgramPlaces');
     await peerCalls(1);
     await reduce();
     await synchronize();
@@ -218,7 +218,7 @@ describe('a program whose thread runs collectives', () => {
   });
 
   it.each(['ws', 'no memory'])('adds nothing where none is shared: %s', async (why) => {
-    if (why === 'ws') script.answers.set('hcclSharedPlaces', null);
+    if (why === 'ws') script.answers.set('hcclProgramPlaces', null);
     else {
       const machine = { ...script.machine, memories: [] };
       program = programChannel(script.channel, machine);
@@ -233,14 +233,14 @@ describe('a program whose thread runs collectives', () => {
 describe('what fails in a program on shared memory', () => {
   beforeEach(async () => {
     await open(10);
-    script.answers.set('hcclSharedFault', failure('It is broken'));
+    script.answers.set('hcclProgramFault', failure('It is broken'));
   });
 
   it('is told by the next synchronise of the stream, once', async () => {
     await peerCalls(1, COUNT + 1);
     await reduce();
     await expect(synchronize()).rejects.toThrow('It is broken');
-    expect(script.log.at(-1)).toBe('hcclSharedFault');
+    expect(script.log.at(-1)).toBe('hcclProgramFault');
     await synchronize();
     // The communicator is the host's from here on.
     await reduce();
@@ -250,7 +250,7 @@ describe('what fails in a program on shared memory', () => {
   it('is told even if it was found while the program did something else', async () => {
     await peerCalls(1, COUNT + 1);
     await reduce();
-    await expect.poll(() => script.log).toContain('hcclSharedFault');
+    await expect.poll(() => script.log).toContain('hcclProgramFault');
     await expect(synchronize()).rejects.toThrow('It is broken');
   });
 
@@ -259,10 +259,10 @@ describe('what fails in a program on shared memory', () => {
     const asked = new Promise<SystemCallValue>((_, reject) => {
       answer = reject;
     });
-    script.answers.set('hcclSharedFault', asked);
+    script.answers.set('hcclProgramFault', asked);
     await peerCalls(1, COUNT + 1);
     await reduce();
-    await expect.poll(() => script.log).toContain('hcclSharedFault');
+    await expect.poll(() => script.log).toContain('hcclProgramFault');
     const synchronized = synchronize();
     answer(failure('It is broken'));
     await expect(synchronized).rejects.toThrow('It is broken');
@@ -358,7 +358,7 @@ describe('two communicators of one process', () => {
   });
 
   it('give up in time if the other never calls', async () => {
-    script.answers.set('hcclSharedFault', failure('It is stuck'));
+    script.answers.set('hcclProgramFault', failure('It is stuck'));
     script.other = () => {
       script.now += 10_000;
     };

@@ -89,12 +89,12 @@ export class Script {
   #usual(name: string, argument: SystemCallValue): SystemCallValue {
     const { comm = 0 } = (argument ?? {}) as { comm?: number };
     const rank = comm - 10;
-    if (name === 'hcclSharedPlaces') {
+    if (name === 'hcclProgramPlaces') {
       const mailboxOffsets = this.world.ranks.map(({ mailbox }) => mailbox.doorbellOffset - 4);
       const controlOffset = (mailboxOffsets[rank] as number) + MAILBOX_BYTES;
       return { path: 'p2p', device: 0, rank, nranks: 2, controlOffset, mailboxOffsets };
     }
-    if (name === 'hcclSharedPrepare') return this.#offer(rank, argument);
+    if (name === 'hcclProgramPrepare') return this.#offer(rank, argument);
     return null;
   }
 

@@ -15,7 +15,7 @@
  * peer that reads what it overwrites has done so. At the end it waits for those who still read its buffers.
  */
 import { assert } from '../common/assert.ts';
-import { ranksOf } from '../common/math.ts';
+import { ranksOf, roundUp } from '../common/math.ts';
 import type { ChunkTable } from './chunks.ts';
 import { PulledMemory } from './pulled-memory.ts';
 import type { BufferName, Place, Rank, Schedule, Transfer } from './schedule.ts';
@@ -74,8 +74,10 @@ export interface NotPullable {
 export interface CellsRequest {
   readonly schedule: Schedule;
   readonly table: ChunkTable;
-  /** Into how many slices the largest message should be cut; fewer if slices would touch each other. */
-  readonly slices: number;
+  /** Elements of every slice of a message but its last, if there are no more than `slicesMax` then. */
+  readonly sliceElements: number;
+  /** Into how many slices the longest message may be cut; into one, if slices would touch each other. */
+  readonly slicesMax: number;
 }
 
 export interface PullRequest extends CellsRequest {
@@ -126,6 +128,8 @@ export class PullCells {
   /** Of a whole vector, in the order of the rounds. */
   readonly arrivals: readonly Arrival[];
   readonly slices: number;
+  /** Of every message; the last slice has what is left. */
+  readonly #sliceElements: number;
   readonly #table: ChunkTable;
   /** Of each round. */
   readonly #stages: readonly number[];
@@ -135,12 +139,18 @@ export class PullCells {
   readonly #done = new Map<number, number>();
 
   constructor(
-    { schedule, table, slices }: CellsRequest,
+    { schedule, table, sliceElements, slicesMax }: CellsRequest,
     rounds: readonly (readonly Transfer[])[],
     memory: PulledMemory,
   ) {
     this.#table = table;
-    this.slices = memory.isSliceable ? Math.max(1, slices) : 1;
+    const longest = longestMessage(rounds, table);
+    const least = longest / (memory.isSliceable ? slicesMax : 1);
+    this.#sliceElements = Math.max(
+      SLICE_ELEMENTS,
+      roundUp(Math.max(sliceElements, least), SLICE_ELEMENTS),
+    );
+    this.slices = Math.max(1, Math.ceil(longest / this.#sliceElements));
     const arrivals = rounds.map((transfers, round) =>
       transfers.map((transfer) => ({
         ...{ transfer, round },
@@ -170,9 +180,9 @@ export class PullCells {
   pull({ transfer }: Arrival, slice: number): Pull | undefined {
     const { src, dst, from, to, count, operand, effect } = transfer;
     const whole = this.#table.range(src, from, count);
-    const start = sliceStart(whole.length, slice, this.slices);
-    const length = sliceStart(whole.length, slice + 1, this.slices) - start;
-    if (length === 0) return undefined;
+    const start = slice * this.#sliceElements;
+    const length = Math.min(this.#sliceElements, whole.length - start);
+    if (length <= 0) return undefined;
     const at = (rank: Rank, place: Place): PullRange => {
       assert(place.buffer !== 'scratch', 'Expected a schedule without scratch memory');
       const { offset } = this.#table.range(rank, place, count);
@@ -279,11 +289,12 @@ function walk(slices: number, stages: number): { slice: number; stage: number }[
   return cells;
 }
 
-/** Where slice `slice` of `slices` begins. */
-function sliceStart(length: number, slice: number, slices: number): number {
-  if (slice === slices) return length;
-  const start = Math.floor((length * slice) / slices);
-  return start - (start % SLICE_ELEMENTS);
+/** Elements of the longest message of a schedule. */
+function longestMessage(rounds: readonly (readonly Transfer[])[], table: ChunkTable): number {
+  let longest = 0;
+  for (const { src, from, count } of rounds.flat())
+    longest = Math.max(longest, table.range(src, from, count).length);
+  return longest;
 }
 
 /** The furthest that each peer has to have come. */

@@ -30,7 +30,9 @@ export function plansOf(
   slices: number,
 ): readonly PullPlan[] | NotPullable {
   const table = chunkTable(schedule, count);
-  return plansOfRanks(schedule.nranks, (rank) => pullPlan({ schedule, table, rank, slices }));
+  return plansOfRanks(schedule.nranks, (rank) =>
+    pullPlan({ schedule, table, rank, sliceElements: 1, slicesMax: slices }),
+  );
 }
 
 /** What went wrong, in words; `undefined` if every rank got what it should. */

@@ -118,7 +118,7 @@ describe('a push plan of the table', () => {
       const schedule = built(one, 4, 0);
       if (schedule === undefined) continue;
       const table = chunkTable(schedule, countsOf(schedule, 8, new Prng(1)));
-      const request = { schedule, table, rank: 1, slices: 1 };
+      const request = { schedule, table, rank: 1, sliceElements: 1, slicesMax: 1 };
       const [pull, push] = [pullPlan(request), pushPlan(request)];
       if ('reason' in pull) expect(push).toEqual(pull);
       else expect(push).not.toHaveProperty('reason');
@@ -133,7 +133,9 @@ describe('a push plan of the table', () => {
   ])('says why %s cannot be pushed', (name, reason) => {
     const schedule = defined(named(name, 4), 'a schedule');
     const table = chunkTable(schedule, 8);
-    expect(pushPlan({ schedule, table, rank: 0, slices: 1 })).toEqual({ reason });
+    expect(pushPlan({ schedule, table, rank: 0, sliceElements: 1, slicesMax: 1 })).toEqual({
+      reason,
+    });
   });
 });
 

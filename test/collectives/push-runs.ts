@@ -37,7 +37,9 @@ export function pushPlansOf(
   slices: number,
 ): readonly PushPlan[] | NotPullable {
   const table = chunkTable(schedule, counts);
-  return plansOfRanks(schedule.nranks, (rank) => pushPlan({ schedule, table, rank, slices }));
+  return plansOfRanks(schedule.nranks, (rank) =>
+    pushPlan({ schedule, table, rank, sliceElements: 1, slicesMax: slices }),
+  );
 }
 
 /** What went wrong, in words; `undefined` if every rank got what it should. */

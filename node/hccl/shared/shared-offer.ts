@@ -11,7 +11,7 @@ import {
   pullCells,
   pullPlan,
 } from '../../../collectives/pull-plan.ts';
-import type { Rank, Schedule } from '../../../collectives/schedule.ts';
+import type { Rank } from '../../../collectives/schedule.ts';
 import { algorithmsFor, buildSchedule } from '../../../collectives/table.ts';
 import type { Topology } from '../../../collectives/topology.ts';
 import { KiB } from '../../../common/bytes.ts';
@@ -66,7 +66,7 @@ function pulledAlgorithm(collective: CollectiveName): string | undefined {
 /** Whether an algorithm can be pulled, and so pushed too; a function of what all ranks know. */
 export function isPullable(choice: PullChoice): boolean {
   // How finely it is cut makes no difference to that.
-  return !('reason' in pullCells({ ...slicedBy(choice, PULL_SLICE_BYTES), slices: 1 }));
+  return !('reason' in pullCells({ ...slicedBy(choice, PULL_SLICE_BYTES), slicesMax: 1 }));
 }
 
 /** The plan of one rank; `undefined` if the algorithm cannot be pulled. */
@@ -75,22 +75,10 @@ export function planOf(choice: PullChoice, rank: Rank): PullPlan | undefined {
   return 'reason' in plan ? undefined : plan;
 }
 
-/** The schedule of a choice, cut so that no message of it is longer than `sliceBytes`, or into `SLICES_MAX`. */
+/** The schedule of a choice, cut into slices of `sliceBytes`, or into `SLICES_MAX` where messages are longer than those. */
 export function slicedBy(choice: PullChoice, sliceBytes: number): CellsRequest {
   const { collective, algorithm, topology, root, count, elementBytes } = choice;
   const schedule = buildSchedule({ collective, algorithm, topology, root, placement: 'inPlace' });
   const table = chunkTable(schedule, count);
-  const longest = longestMessage(schedule, table) * elementBytes;
-  const slices = Math.min(SLICES_MAX, Math.max(1, Math.ceil(longest / sliceBytes)));
-  return { schedule, table, slices };
-}
-
-/** Elements of the longest message of a schedule. */
-function longestMessage(schedule: Schedule, table: ReturnType<typeof chunkTable>): number {
-  let longest = 0;
-  for (const round of schedule.rounds()) {
-    for (const { src, from, count } of round)
-      longest = Math.max(longest, table.range(src, from, count).length);
-  }
-  return longest;
+  return { schedule, table, sliceElements: sliceBytes / elementBytes, slicesMax: SLICES_MAX };
 }

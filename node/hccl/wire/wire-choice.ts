@@ -8,7 +8,8 @@ import { type PullChoice, slicedBy } from '../shared/shared-offer.ts';
 import { SMALL_BYTES } from './wire-stage.ts';
 
 /**
- * Longest payload of a frame, where messages are not longer than so many of them as `slicedBy` cuts at most.
+ * Payload of every frame of a message but its last, where that is not longer than so many of them as `slicedBy` cuts at
+ * most.
  * With its head it is a little less than six segments of a loopback connection, 65,483 B each: a frame that is a
  * little more costs a packet, and mostly an acknowledgement, for a few bytes.
  */

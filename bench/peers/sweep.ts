@@ -31,14 +31,13 @@ interface Calls {
 /**
  * Calls at 2 ranks, up to each size: a round takes seconds, and the mean is over many. A compiler that works
  * while the program runs is done with a path after some thousand passes, so small calls come first in thousands,
- * and larger ones, which take a path of slices, in as many as a second or so allows.
+ * and larger ones, which take a path of slices, in as many as some seconds allow.
  */
 const CALLS: readonly Calls[] = [
   { upTo: 32 * KiB, iterations: 2000, warmup: 6000, growth: 2 },
   { upTo: 256 * KiB, iterations: 120, warmup: 1200, growth: 2 },
   { upTo: 1 * MiB, iterations: 120, warmup: 1200, growth: 1 },
-  { upTo: 4 * MiB, iterations: 40, warmup: 160, growth: 1 },
-  { upTo: 16 * MiB, iterations: 40, warmup: 120, growth: 1 },
+  { upTo: 16 * MiB, iterations: 160, warmup: 480, growth: 1 },
   { upTo: Number.POSITIVE_INFINITY, iterations: 20, warmup: 40, growth: 1 },
 ];
 const CALLS_MIN = 3;

@@ -26,6 +26,11 @@ const SMALL_TOTAL_BYTES = 48 * KiB;
 
 /** Algorithms of longer ones, tried in this order. */
 const PUSHED_ALGORITHMS = ['direct', 'linear'] as const;
+/**
+ * Operands of an all-gather from which on a ring is faster than direct: a rank has one peer to send to and one to
+ * receive from, and passes on what has just come and is still in a cache. Shorter ones wait at every step.
+ */
+export const RING_OPERAND_BYTES = 512 * KiB;
 
 /** `undefined`: its host runs the collective. */
 export function wireAlgorithm(
@@ -36,6 +41,8 @@ export function wireAlgorithm(
   const small = SMALL_ALGORITHMS[collective];
   const isSmall = operandBytes <= SMALL_BYTES && operandBytes * (nranks - 1) <= SMALL_TOTAL_BYTES;
   if (small !== undefined && isSmall) return { mode: 'small', algorithm: small };
+  if (collective === 'allGather' && operandBytes >= RING_OPERAND_BYTES)
+    return { mode: 'pull', algorithm: 'ring' };
   const known = algorithmsFor(collective);
   const algorithm = PUSHED_ALGORITHMS.find((name) => known.includes(name));
   return algorithm === undefined ? undefined : { mode: 'pull', algorithm };

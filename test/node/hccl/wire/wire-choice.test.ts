@@ -9,6 +9,7 @@ import { PROGRAM_COLLECTIVES } from '../../../../node/hccl/program/program-colle
 import type { PullChoice } from '../../../../node/hccl/shared/shared-offer.ts';
 import {
   pushPlanOf,
+  RING_OPERAND_BYTES,
   WIRE_SLICE_BYTES,
   wireAlgorithm,
 } from '../../../../node/hccl/wire/wire-choice.ts';
@@ -53,6 +54,16 @@ describe('wireAlgorithm()', () => {
     expect(wireAlgorithm(name, SMALL_BYTES, 4)).toEqual({ mode: 'small', algorithm });
     expect(wireAlgorithm(name, SMALL_BYTES, 5)).toEqual({ mode: 'pull', algorithm: 'direct' });
     expect(wireAlgorithm(name, SMALL_BYTES + 1, 2)).toEqual({ mode: 'pull', algorithm: 'direct' });
+  });
+});
+
+describe('wireAlgorithm() of long operands', () => {
+  it('gathers in a ring, and sums directly', () => {
+    const ring = { mode: 'pull', algorithm: 'ring' };
+    const direct = { mode: 'pull', algorithm: 'direct' };
+    expect(wireAlgorithm('allGather', RING_OPERAND_BYTES - 1, 8)).toEqual(direct);
+    expect(wireAlgorithm('allGather', RING_OPERAND_BYTES, 8)).toEqual(ring);
+    expect(wireAlgorithm('allReduce', RING_OPERAND_BYTES, 8)).toEqual(direct);
   });
 });
 

@@ -146,10 +146,7 @@ export class PullCells {
     this.#table = table;
     const longest = longestMessage(rounds, table);
     const least = longest / (memory.isSliceable ? slicesMax : 1);
-    this.#sliceElements = Math.max(
-      SLICE_ELEMENTS,
-      roundUp(Math.max(sliceElements, least), SLICE_ELEMENTS),
-    );
+    this.#sliceElements = roundUp(Math.max(1, sliceElements, least), SLICE_ELEMENTS);
     this.slices = Math.max(1, Math.ceil(longest / this.#sliceElements));
     const arrivals = rounds.map((transfers, round) =>
       transfers.map((transfer) => ({

@@ -26,7 +26,7 @@ const DEFAULTS = {
   sizes: '8,64,512,4K,32K,256K,1M,4M,16M,64M',
   rounds: '5',
 } as const;
-/** About two minutes, for a first look. */
+/** Less than three minutes, for a first look. */
 const QUICK_DEFAULTS = { ranks: '2,4', sizes: '8,4K,1M,16M', rounds: '3' } as const;
 
 export const PEER_USAGE = `npm run bench:peers -- [flags]
@@ -38,7 +38,7 @@ export const PEER_USAGE = `npm run bench:peers -- [flags]
   --contestants a,b       of ${CONTESTANT_IDS.join(', ')}
   --json FILE             everything that was measured
   --svg FILE              time and bus bandwidth over size
-  --quick                 few sizes, ranks and rounds, a quarter of the calls: about two minutes
+  --quick                 few sizes, ranks and rounds, a quarter of the calls: less than three minutes
   --help
 
 See bench/README.md.`;

@@ -28,7 +28,7 @@ const SMALL_TOTAL_BYTES = 48 * KiB;
 const PUSHED_ALGORITHMS = ['direct', 'linear'] as const;
 /**
  * Operands of an all-gather from which on a ring is faster than direct: a rank has one peer to send to and one to
- * receive from, and passes on what has just come and is still in a cache. Shorter ones wait at every step.
+ * receive from, and passes on what has just come. Shorter ones were slower that way (docs/performance.md).
  */
 export const RING_OPERAND_BYTES = 512 * KiB;
 

@@ -91,6 +91,15 @@ describe.skipIf(!isPossible).each([
 });
 
 describe.skipIf(!isPossible)('a job on wires', () => {
+  it('of six hosts sums long vectors in a ring, and is right', async () => {
+    const words = ['bench', 'all_reduce', '--hosts', '6', '-b', '3M', '-e', '4M', '-i', '1M'];
+    const { code, stdout, stderr } = await processes.run([...words, '-n', '2', '-w', '0'], WS);
+    expect(code, stderr).toBe(0);
+    const table = rows(stdout);
+    expect(table.map(({ how }) => how)).toEqual(['ring 380 KiB', 'ring 380 KiB']);
+    for (const { wrong } of table) expect(wrong).toEqual(['0', '0']);
+  });
+
   it('that asks for progress auto has none, and is as right', async () => {
     const words = ['bench', 'all_reduce', '--hosts', '2', '-b', '96', '-e', '1536K', '-f', '128'];
     const sizes = ['-n', '1', '-w', '0', '-c', '1', '--progress', 'auto'];

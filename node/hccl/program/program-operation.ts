@@ -20,6 +20,8 @@ export interface ProgramOperation {
 export interface ProgramPlace {
   readonly control: ControlPage;
   readonly wait: { now(): number; giveWay(): void };
+  /** How often it gives its core away before it sleeps, where there are more ranks than cores. */
+  readonly yields: number;
   /** There may be something to do: cheaper than to look. */
   hasNews(): boolean;
   /** From here on whoever has something for this rank wakes it. */

@@ -11,12 +11,6 @@ import type { ProgramOperation, ProgramPlace } from './program-operation.ts';
  * sleep and a wake-up cost.
  */
 const LOOKING_MS = 0.3;
-/**
- * How often a rank gives its core away before it sleeps, where there are more ranks than cores: whoever it
- * waits for may be waiting for that very core, and two system calls of a sleep cost more than one. It never
- * keeps a core from anybody.
- */
-const YIELDS = 100;
 /** Looks between two looks at the clock. */
 const LOOKS = 64;
 /** Longest sleep: what nobody rings for (the end of the communicator) is seen after it at the latest. */
@@ -58,11 +52,15 @@ export class ProgramRunner {
     return false;
   }
 
-  /** Goes on whenever the core comes back; true at the end. */
+  /**
+   * Where there are more ranks than cores, whoever is waited for may be waiting for this very core, and two system
+   * calls of a sleep cost more than one. Goes on whenever the core comes back; true at the end.
+   */
   #giveWay(operation: ProgramOperation): boolean {
-    for (let time = 0; time < YIELDS; time++) {
-      this.place.wait.giveWay();
-      if (this.place.hasNews() && this.advance(operation)) return true;
+    const { place } = this;
+    for (let time = 0; time < place.yields; time++) {
+      place.wait.giveWay();
+      if (place.hasNews() && this.advance(operation)) return true;
     }
     return false;
   }

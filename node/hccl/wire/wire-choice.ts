@@ -27,10 +27,13 @@ const SMALL_TOTAL_BYTES = 48 * KiB;
 /** Algorithms of longer ones, tried in this order. */
 const PUSHED_ALGORITHMS = ['direct', 'linear'] as const;
 /**
- * Operands of an all-gather from which on a ring is faster than direct: a rank has one peer to send to and one to
- * receive from, and passes on what has just come. Shorter ones were slower that way (docs/performance.md).
+ * Blocks (what a rank gives to an all-gather, what it sums up of an all-reduce) from which on a ring is faster than
+ * direct: a rank has one peer to send to and one to receive from, and passes on what has just come. Shorter ones were
+ * slower that way (docs/performance.md).
  */
-export const RING_OPERAND_BYTES = 512 * KiB;
+export const RING_BLOCK_BYTES = 512 * KiB;
+/** Ranks from which on that holds for an all-reduce: on 4 it was slower in a ring, on 5 no faster. */
+export const RING_REDUCE_RANKS = 6;
 
 /** `undefined`: its host runs the collective. */
 export function wireAlgorithm(
@@ -41,11 +44,16 @@ export function wireAlgorithm(
   const small = SMALL_ALGORITHMS[collective];
   const isSmall = operandBytes <= SMALL_BYTES && operandBytes * (nranks - 1) <= SMALL_TOTAL_BYTES;
   if (small !== undefined && isSmall) return { mode: 'small', algorithm: small };
-  if (collective === 'allGather' && operandBytes >= RING_OPERAND_BYTES)
-    return { mode: 'pull', algorithm: 'ring' };
+  if (goesInRing(collective, operandBytes, nranks)) return { mode: 'pull', algorithm: 'ring' };
   const known = algorithmsFor(collective);
   const algorithm = PUSHED_ALGORITHMS.find((name) => known.includes(name));
   return algorithm === undefined ? undefined : { mode: 'pull', algorithm };
+}
+
+function goesInRing(collective: CollectiveName, operandBytes: number, nranks: number): boolean {
+  if (collective === 'allGather') return operandBytes >= RING_BLOCK_BYTES;
+  if (collective !== 'allReduce' || nranks < RING_REDUCE_RANKS) return false;
+  return operandBytes / nranks >= RING_BLOCK_BYTES;
 }
 
 /** The plan of one rank; `undefined` if the algorithm cannot be pushed. */

@@ -18,6 +18,12 @@ import { WireStage } from './wire-stage.ts';
  */
 export const WORD_MS = 5_000;
 
+/**
+ * It looks at its sockets every time, which costs more than to look at memory: nine in ten of 100 such calls gave the
+ * core to nobody, and 16 took 0.97 of the time for long all-gathers of 8 ranks (docs/performance.md).
+ */
+const YIELDS = 16;
+
 export interface WireRankInit {
   readonly rank: Rank;
   readonly nranks: number;
@@ -36,6 +42,7 @@ export interface WireRankInit {
 export class WireRank implements ProgramPlace {
   readonly rank: Rank;
   readonly nranks: number;
+  readonly yields = YIELDS;
   readonly kernels: KernelSet;
   readonly control: ControlPage;
   readonly wait: ProgramWait;

@@ -3,13 +3,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { algorithmsFor } from '../../../../collectives/table.ts';
 import { flatTopology } from '../../../../collectives/topology.ts';
-import { KiB } from '../../../../common/bytes.ts';
+import { KiB, MiB } from '../../../../common/bytes.ts';
 import { ranksOf } from '../../../../common/math.ts';
 import { PROGRAM_COLLECTIVES } from '../../../../node/hccl/program/program-collectives.ts';
 import type { PullChoice } from '../../../../node/hccl/shared/shared-offer.ts';
 import {
   pushPlanOf,
-  RING_OPERAND_BYTES,
+  RING_BLOCK_BYTES,
+  RING_REDUCE_RANKS,
   WIRE_SLICE_BYTES,
   wireAlgorithm,
 } from '../../../../node/hccl/wire/wire-choice.ts';
@@ -58,12 +59,28 @@ describe('wireAlgorithm()', () => {
 });
 
 describe('wireAlgorithm() of long operands', () => {
-  it('gathers in a ring, and sums directly', () => {
-    const ring = { mode: 'pull', algorithm: 'ring' };
-    const direct = { mode: 'pull', algorithm: 'direct' };
-    expect(wireAlgorithm('allGather', RING_OPERAND_BYTES - 1, 8)).toEqual(direct);
-    expect(wireAlgorithm('allGather', RING_OPERAND_BYTES, 8)).toEqual(ring);
-    expect(wireAlgorithm('allReduce', RING_OPERAND_BYTES, 8)).toEqual(direct);
+  const ring = { mode: 'pull', algorithm: 'ring' };
+  const direct = { mode: 'pull', algorithm: 'direct' };
+
+  it('gathers long blocks in a ring', () => {
+    expect(wireAlgorithm('allGather', RING_BLOCK_BYTES - 1, 8)).toEqual(direct);
+    expect(wireAlgorithm('allGather', RING_BLOCK_BYTES, 8)).toEqual(ring);
+    expect(wireAlgorithm('allGather', RING_BLOCK_BYTES, 2)).toEqual(ring);
+  });
+
+  it('sums long blocks of many ranks in a ring', () => {
+    const few = RING_REDUCE_RANKS - 1;
+    expect(wireAlgorithm('allReduce', 8 * RING_BLOCK_BYTES - 1, 8)).toEqual(direct);
+    expect(wireAlgorithm('allReduce', 8 * RING_BLOCK_BYTES, 8)).toEqual(ring);
+    expect(wireAlgorithm('allReduce', 6 * RING_BLOCK_BYTES, RING_REDUCE_RANKS)).toEqual(ring);
+    expect(wireAlgorithm('allReduce', 64 * RING_BLOCK_BYTES, few)).toEqual(direct);
+  });
+
+  it('does nothing else in a ring', () => {
+    for (const name of COLLECTIVES) {
+      if (name === 'allGather' || name === 'allReduce') continue;
+      expect(wireAlgorithm(name, 64 * RING_BLOCK_BYTES, 8)?.algorithm, name).not.toBe('ring');
+    }
   });
 });
 
@@ -114,10 +131,12 @@ describe('pushPlanOf()', () => {
   it('there is one for what is chosen where nobody has chosen', () => {
     for (const name of COLLECTIVES) {
       for (const nranks of [2, 3, 5, 8]) {
-        const { mode, algorithm = '' } = wireAlgorithm(name, 2 ** 20, nranks) ?? {};
-        expect(mode).toBe('pull');
         const sizes = { root: 0, count: 1000, elementBytes: 4, topology: flatTopology(nranks) };
-        expect(pushPlanOf({ collective: name, algorithm, ...sizes }, 0)).toBeDefined();
+        for (const operandBytes of [MiB, 16 * MiB]) {
+          const { mode, algorithm = '' } = wireAlgorithm(name, operandBytes, nranks) ?? {};
+          expect(mode).toBe('pull');
+          expect(pushPlanOf({ collective: name, algorithm, ...sizes }, 0)).toBeDefined();
+        }
       }
     }
   });

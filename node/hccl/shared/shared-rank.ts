@@ -29,7 +29,7 @@ export interface Awaited {
   readonly progress: number;
 }
 
-/** A sleep here ends by a system call of the peer's, which 100 such calls of this rank's spare it mostly. */
+/** To look again costs next to nothing here, and a peer that finds this rank asleep has a system call to make. */
 const YIELDS = 100;
 
 export class SharedRank implements ProgramPlace {

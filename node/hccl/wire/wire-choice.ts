@@ -32,7 +32,7 @@ const PUSHED_ALGORITHMS = ['direct', 'linear'] as const;
  * slower that way (docs/performance.md).
  */
 export const RING_BLOCK_BYTES = 512 * KiB;
-/** Ranks from which on that holds for an all-reduce: on 4 it was slower in a ring, on 5 no faster. */
+/** Ranks from which on that holds for an all-reduce: on 4 it was slower in a ring, on 5 there was no clear difference. */
 export const RING_REDUCE_RANKS = 6;
 
 /** `undefined`: its host runs the collective. */
